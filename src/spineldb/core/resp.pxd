@@ -1,0 +1,110 @@
+"""RESP: bytes to argument slices, values to bytes."""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+from spineldb.core.slab cimport Block, Slabs
+
+cdef struct Slice:
+    const char* data             # into the input buffer, or into `block`
+    size_t size
+    Block* block                 # a big argument received straight into its block, else NULL
+
+cdef struct Request:
+    Slice* argv                  # argv[0] is the command's name
+    int argc
+    const char* raw              # the request as received; NULL when it is not one piece of RESP
+    size_t raw_size
+    # filled in by dispatch while it looks ahead
+    void* command
+    uint64_t hash                # of the first key
+    bint hashed
+
+cdef struct Piece:               # a pinned block that is sent without being copied
+    size_t position              # it follows this many bytes of the buffer
+    Block* block
+    size_t size
+
+cdef struct Output:
+    char* data                   # replies waiting to be sent; NULL when there are none
+    size_t used
+    size_t sent                  # of `used`, bytes already given to the socket
+    size_t capacity
+    Piece* pieces
+    int piece_count
+    int piece_capacity
+    int piece_sent               # whole pieces already sent
+    size_t piece_offset          # bytes of the current piece already sent
+    size_t pinned                # bytes in pieces that still wait
+    bint failed                  # there was no memory for a reply: the connection must close
+    Slabs* slabs                 # whose blocks the pieces are
+
+# Make room for `size` more bytes and return where they go, or NULL (then `failed` is set).
+# Buffers of the first size come from a pool and return to it, so idle connections hold none.
+cdef char* out_grow(Output* out, size_t size) noexcept nogil
+
+cdef inline char* out_reserve(Output* out, size_t size) noexcept nogil:
+    if out.capacity - out.used >= size and out.data is not NULL:
+        return out.data + out.used
+    return out_grow(out, size)
+
+cdef void out_raw(Output* out, const char* data, size_t size) noexcept nogil
+cdef void out_simple(Output* out, const char* text, size_t size) noexcept nogil    # +text
+cdef void out_error(Output* out, const char* text, size_t size) noexcept nogil     # -text, CR LF as spaces
+cdef void out_int(Output* out, int64_t value) noexcept nogil                       # :1
+cdef void out_bulk(Output* out, const char* data, size_t size) noexcept nogil      # $n
+cdef void out_bulk_block(Output* out, Block* block) noexcept nogil                 # $n, pinned when big
+cdef void out_null(Output* out, int protocol) noexcept nogil                       # $-1 or _
+cdef void out_null_array(Output* out, int protocol) noexcept nogil                 # *-1 or _
+cdef void out_array(Output* out, int64_t count) noexcept nogil                     # *n
+# Any Python value of the table in style.md ("Replies are Python values").
+cdef int out_value(Output* out, object value, int protocol) except -1
+# Give everything back (a closing connection).
+cdef void out_clear(Output* out) noexcept nogil
+# Back to `used` bytes and `pieces` pieces: a reply that must not be sent (CLIENT REPLY).
+cdef void out_truncate(Output* out, size_t used, int pieces) noexcept nogil
+
+cdef enum Parsed:
+    INCOMPLETE = 0               # more bytes are needed
+    COMPLETE = 1                 # a request stands in `argv`
+    NOTHING = 2                  # an empty line or an empty array was skipped
+    BROKEN = -1                  # a protocol error: `error` says which; answer it and close
+    HOSTILE = -2                 # an HTTP request: close without an answer
+
+cdef struct Limits:
+    size_t bulk                  # proto-max-bulk-len
+    int64_t multibulk            # arguments in a request
+    size_t inline_line           # 65536: also for the header lines
+
+cdef inline bint parse_int(const char* p, size_t n, int64_t* value) noexcept nogil:
+    """Read the one canonical form of a 64-bit integer: `0` or `-?[1-9][0-9]*`. False if it is not."""
+    cdef uint64_t v = 0
+    cdef size_t i = 0
+    cdef bint negative = False
+    cdef unsigned int digit
+    if n == 0 or n > 20:
+        return False
+    if p[0] == c'-':
+        negative = True
+        i = 1
+        if n == 1:
+            return False
+    if p[i] == c'0':
+        value[0] = 0
+        return n == 1
+    while i < n:
+        digit = <unsigned int>(<unsigned char>p[i]) - 48
+        if digit > 9:
+            return False
+        if v > 1844674407370955161u or (v == 1844674407370955161u and digit > 5):
+            return False
+        v = v * 10 + digit
+        i += 1
+    if negative:
+        if v > 9223372036854775808u:
+            return False
+        value[0] = <int64_t>(0 - v)
+    else:
+        if v > 9223372036854775807u:
+            return False
+        value[0] = <int64_t>v
+    return True
