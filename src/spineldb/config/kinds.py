@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from spineldb.config import units
+from spineldb.config.toml_text import is_array, is_table
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ class Kind(ABC, Generic[T]):
         return str(value)
 
     @abstractmethod
-    def decode(self, raw: object) -> T:
+    def decode(self, raw: Any) -> T:
         """Take a value read from TOML."""
 
     def encode(self, value: T) -> object:
@@ -109,7 +110,7 @@ class Integer(Kind[int]):
         _check_range(value, self.low, self.high, self.unsigned)
         return _clamp(value, self.clamp)
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         if not isinstance(raw, int) or isinstance(raw, bool):
             raise self.wrong_type()
         if raw == 0 and self.low == 1:
@@ -131,7 +132,7 @@ class Duration(Integer):
         self.unit = unit
         self.expected = f'a number of {UNITS[unit]}, or a duration like "30s"'
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         if isinstance(raw, str):
             value = units.duration(raw, self.unit)
             return super().decode(value)
@@ -158,7 +159,7 @@ class Octal(Integer):
     def format(self, value: int) -> str:
         return f"{value:o}"
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         return self.parse(raw) if isinstance(raw, str) else super().decode(raw)
 
     def encode(self, value: int) -> object:
@@ -206,7 +207,7 @@ class Memory(Kind[int]):
     def format(self, value: int) -> str:
         return f"{-value}%" if value < 0 else str(value)
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         if isinstance(raw, str):
             if self.percent and raw.endswith("%"):
                 return self.parse(raw.replace(" ", ""))
@@ -252,7 +253,7 @@ class MaxMemory(Memory):
         except Refused:
             raise Refused("argument must be a memory value") from None
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         if not isinstance(raw, str):
             return super().decode(raw)
         text = raw.strip()
@@ -306,12 +307,13 @@ class YesNo(Kind[bool]):
                 return True
             case "no":
                 return False
-        raise Refused("argument must be 'yes' or 'no'")
+            case _:
+                raise Refused("argument must be 'yes' or 'no'")
 
     def format(self, value: bool) -> str:
         return "yes" if value else "no"
 
-    def decode(self, raw: object) -> bool:
+    def decode(self, raw: Any) -> bool:
         if not isinstance(raw, bool):
             raise self.wrong_type()
         return raw
@@ -322,7 +324,8 @@ class YesNo(Kind[bool]):
                 return True
             case "no" | "false" | "off" | "0":
                 return False
-        raise self.wrong_type()
+            case _:
+                raise self.wrong_type()
 
 
 class Enum(Kind[str]):
@@ -342,7 +345,7 @@ class Enum(Kind[str]):
             raise Refused(f"argument(s) must be one of the following: {', '.join(self.names)}")
         return word
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         try:
             return self.parse(raw if isinstance(raw, str) else "")
         except Refused:
@@ -367,7 +370,7 @@ class Text(Kind[str]):
             raise Refused(reason)
         return text
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         if not isinstance(raw, str):
             raise self.wrong_type()
         return self.parse(raw)
@@ -389,10 +392,10 @@ class Words(Kind[tuple[str, ...]]):
     def format(self, value: tuple[str, ...]) -> str:
         return " ".join(value)
 
-    def decode(self, raw: object) -> tuple[str, ...]:
+    def decode(self, raw: Any) -> tuple[str, ...]:
         if isinstance(raw, str):
             return (raw,)
-        if not isinstance(raw, list) or not all(isinstance(word, str) for word in raw):
+        if not is_array(raw) or not all(isinstance(word, str) for word in raw):
             raise self.wrong_type()
         return tuple(raw)
 
@@ -414,8 +417,8 @@ class Tables(Kind[tuple[dict[str, Any], ...]]):
     def parse(self, text: str) -> tuple[dict[str, Any], ...]:
         return self.from_text(text)
 
-    def decode(self, raw: object) -> tuple[dict[str, Any], ...]:
-        if not isinstance(raw, list) or not all(isinstance(item, dict) for item in raw):
+    def decode(self, raw: Any) -> tuple[dict[str, Any], ...]:
+        if not is_array(raw) or not all(is_table(item) for item in raw):
             raise self.wrong_type()
         return tuple(raw)
 
@@ -432,8 +435,8 @@ class Names(Kind[dict[str, str]]):
     def parse(self, text: str) -> dict[str, str]:
         return self.from_text(text)
 
-    def decode(self, raw: object) -> dict[str, str]:
-        if not isinstance(raw, dict) or not all(isinstance(name, str) for name in raw.values()):
+    def decode(self, raw: Any) -> dict[str, str]:
+        if not is_table(raw) or not all(isinstance(name, str) for name in raw.values()):
             raise self.wrong_type()
         return dict(raw)
 

@@ -31,7 +31,7 @@ from spineldb.config.parameters import (
 )
 from spineldb.config.redis_conf import directives
 from spineldb.config.settings import Settings, Source
-from spineldb.config.toml_text import Layout
+from spineldb.config.toml_text import Layout, is_table
 
 DEFAULT_FILE = "config.toml"
 STANDARD_INPUT = "-"
@@ -153,13 +153,13 @@ class _Loader:
             parameter = _BY_PATH.get(MOVED.get(path, path))
             if parameter is not None:
                 self._decode(parameter, raw, Source.FILE, self._positions(path))
-            elif isinstance(raw, dict) and path in _TABLES:
+            elif is_table(raw) and path in _TABLES:
                 self._read_table(raw, path, strict)
             else:
                 complaint = f"{self._positions(path)}unknown key '{path}'{_suggestion(path)}"
                 (self.problems if strict else self.warnings).append(complaint)
 
-    def _decode(self, parameter: Parameter[Any], raw: object, source: Source, where: str) -> None:
+    def _decode(self, parameter: Parameter[Any], raw: Any, source: Source, where: str) -> None:
         self._take(parameter, where, raw, lambda: parameter.kind.decode(raw), source)
 
     def _take(

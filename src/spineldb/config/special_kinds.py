@@ -6,10 +6,11 @@ from __future__ import annotations
 import locale
 import math
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spineldb.config import units
 from spineldb.config.kinds import Kind, Refused, join
+from spineldb.config.toml_text import is_array, is_table
 
 REDIS_LEVELS = ("debug", "verbose", "notice", "warning", "nothing")
 LEVELS = {
@@ -50,15 +51,15 @@ class SaveRules(Kind[tuple[SaveRule, ...]]):
     def format(self, value: tuple[SaveRule, ...]) -> str:
         return join(number for rule in value for number in rule)
 
-    def decode(self, raw: object) -> tuple[SaveRule, ...]:
+    def decode(self, raw: Any) -> tuple[SaveRule, ...]:
         if isinstance(raw, str):
             return self.parse(raw)
-        if not isinstance(raw, list):
+        if not is_array(raw):
             raise self.wrong_type()
         return tuple(self._rule(index, item) for index, item in enumerate(raw))
 
-    def _rule(self, index: int, item: object) -> SaveRule:
-        if not isinstance(item, dict) or set(item) != {"seconds", "changes"}:
+    def _rule(self, index: int, item: Any) -> SaveRule:
+        if not is_table(item) or set(item) != {"seconds", "changes"}:
             raise self.wrong_type()
         for field in ("seconds", "changes"):
             if not isinstance(item[field], int) or item[field] < 0:
@@ -100,10 +101,10 @@ class OutputLimitKind(Kind[OutputLimit]):
     def format(self, value: OutputLimit) -> str:
         return join(value)
 
-    def decode(self, raw: object) -> OutputLimit:
+    def decode(self, raw: Any) -> OutputLimit:
         if isinstance(raw, str):
             return self.parse(raw)
-        if not isinstance(raw, dict) or not set(raw) <= set(OutputLimit._fields):
+        if not is_table(raw) or not set(raw) <= set(OutputLimit._fields):
             raise self.wrong_type()
         hard, soft = self._size(raw.get("hard", 0)), self._size(raw.get("soft", 0))
         seconds = raw.get("soft_seconds", 0)
@@ -113,7 +114,7 @@ class OutputLimitKind(Kind[OutputLimit]):
             raise self.wrong_type()
         return OutputLimit(hard, soft, seconds)
 
-    def _size(self, raw: object) -> int:
+    def _size(self, raw: Any) -> int:
         value = units.file_size(raw) if isinstance(raw, str) else raw
         if not isinstance(value, int) or value < 0:
             raise self.wrong_type()
@@ -139,7 +140,7 @@ class KeyspaceEvents(Kind[str]):
             classes = "".join(letter for letter in _EVENT_CLASSES if letter in given)
         return classes + "".join(letter for letter in "KEm" if letter in given)
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         if not isinstance(raw, str):
             raise self.wrong_type()
         return self.parse(raw)
@@ -164,8 +165,8 @@ class OomScores(Kind[tuple[int, ...]]):
     def format(self, value: tuple[int, ...]) -> str:
         return join(value)
 
-    def decode(self, raw: object) -> tuple[int, ...]:
-        if not isinstance(raw, list) or len(raw) != 3:
+    def decode(self, raw: Any) -> tuple[int, ...]:
+        if not is_array(raw) or len(raw) != 3:
             raise self.wrong_type()
         return self._check([str(item) for item in raw])
 
@@ -194,8 +195,8 @@ class Percentiles(Kind[tuple[float, ...]]):
     def format(self, value: tuple[float, ...]) -> str:
         return join(f"{number:.6f}".rstrip("0").rstrip(".") for number in value)
 
-    def decode(self, raw: object) -> tuple[float, ...]:
-        if not isinstance(raw, list):
+    def decode(self, raw: Any) -> tuple[float, ...]:
+        if not is_array(raw):
             raise self.wrong_type()
         return self._check(raw)
 
@@ -233,7 +234,7 @@ class ShutdownWords(Kind[str]):
             raise Refused("shutdown options SAVE and NOSAVE can't be used simultaneously")
         return join(word for word in SHUTDOWN_WORDS[1:] if word in words) or "default"
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         if not isinstance(raw, str):
             raise self.wrong_type()
         return self.parse(raw)
@@ -260,7 +261,7 @@ class LogLevel(Kind[str]):
     def format(self, value: str) -> str:
         return LEVELS.get(value, value)
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         try:
             return self.parse(raw if isinstance(raw, str) else "")
         except Refused:
