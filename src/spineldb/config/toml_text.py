@@ -248,6 +248,8 @@ def literal(value: Any) -> str:
         return _quote(value)
     if is_array(value):
         return f"[{', '.join(map(literal, value))}]"
+    if is_table(value) and not value:
+        return "{}"
     if is_table(value):
         return f"{{ {', '.join(f'{_key(key)} = {literal(item)}' for key, item in value.items())} }}"
     return str(value)

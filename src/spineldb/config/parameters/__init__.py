@@ -47,3 +47,4 @@ ENTRIES: tuple[Parameter[Any] | View, ...] = (*PARAMETERS, *VIEWS)
 BY_NAME: dict[str, Parameter[Any] | View] = {
     name: entry for entry in ENTRIES for name in entry.names
 } | {parameter.path: parameter for parameter in PARAMETERS}
+BY_NAME["aof_enabled"] = Persistence.aof_enabled  # as the original called it

@@ -22,9 +22,7 @@ START = Change.START
 class Persistence(Section, table="persistence"):
     """`[persistence]`: snapshots and the append-only log."""
 
-    aof_enabled = Parameter(
-        YesNo(), False, "appendonly", "aof_enabled", about="keep a log of every write"
-    )
+    aof_enabled = Parameter(YesNo(), False, "appendonly", about="keep a log of every write")
     aof_path = Parameter(
         Text(),
         "spineldb_data/spineldb.aof",

@@ -41,7 +41,6 @@ class Server(Section):
         Words(),
         ("127.0.0.1",),
         "bind",
-        "host",
         change=APPLIED,
         about="addresses to listen on; `*` is all of IPv4, `::*` all of IPv6, and an address "
         "with `-` before it may be missing",
