@@ -347,7 +347,7 @@ class Enum(Kind[str]):
 
     def decode(self, raw: Any) -> str:
         try:
-            return self.parse(raw if isinstance(raw, str) else "")
+            return self.parse("" if isinstance(raw, bool) else str(raw))
         except Refused:
             raise self.wrong_type() from None
 
@@ -395,9 +395,9 @@ class Words(Kind[tuple[str, ...]]):
     def decode(self, raw: Any) -> tuple[str, ...]:
         if isinstance(raw, str):
             return (raw,)
-        if not is_array(raw) or not all(isinstance(word, str) for word in raw):
+        if not is_array(raw) or not all(isinstance(word, str | int) for word in raw):
             raise self.wrong_type()
-        return tuple(raw)
+        return tuple(map(str, raw))
 
     def encode(self, value: tuple[str, ...]) -> object:
         return value[0] if len(value) == 1 else list(value)

@@ -23,6 +23,7 @@ from spineldb.config.parameters import (
     Cluster,
     Debug,
     Encoding,
+    Json,
     Latency,
     Limits,
     Metrics,
@@ -86,6 +87,7 @@ class Settings(Server):
         self.metrics = Metrics()
         self.slowlog = Slowlog()
         self.latency = Latency()
+        self.json = Json()
         self.debug = Debug()
         self.redis = Accepted()
         self.file: str | None = None
@@ -93,8 +95,8 @@ class Settings(Server):
         sections: tuple[Section, ...] = (
             self, self.security, self.acl, self.limits, self.limits.output_buffer,
             self.persistence, self.replication, self.cluster, self.tls, self.safety,
-            self.encoding, self.cache, self.metrics, self.slowlog, self.latency, self.debug,
-            self.redis,
+            self.encoding, self.cache, self.metrics, self.slowlog, self.latency, self.json,
+            self.debug, self.redis,
         )  # fmt: skip
         self._sections = {section.table: vars(section) for section in sections}
         self._sources: dict[Parameter[Any], Source] = {}
@@ -168,7 +170,7 @@ class Settings(Server):
                 self._restore(before)
                 raise ConfigError(name, str(refusal)) from None
             for parameter, value in assignments:
-                if value != self.value(parameter) or isinstance(value, Share):
+                if self._differs(parameter, value):
                     before.append((parameter, self.value(parameter)))
                     named.setdefault(parameter, name)
                 self.assign(parameter, value)
@@ -216,6 +218,12 @@ class Settings(Server):
             for parameter, source in self._sources.items()
             if source is Source.RUNTIME
         }
+
+    def _differs(self, parameter: Parameter[Any], value: object) -> bool:
+        """Whether setting this value says anything new, if only to a later CONFIG REWRITE."""
+        if self.source(parameter) in {Source.ENVIRONMENT, Source.FLAG} or isinstance(value, Share):
+            return True
+        return bool(value != self.value(parameter))
 
     def _check_names(
         self, pairs: Sequence[tuple[bytes, bytes]], local: bool

@@ -82,6 +82,19 @@ def test_a_subscriber_may_refuse_and_everything_is_put_back(settings: Settings) 
     assert settings.changed() == {}
 
 
+def test_what_a_flag_said_becomes_the_operators_word_when_set_again(settings: Settings) -> None:
+    settings.change("timeout", "5", Source.FLAG)
+    settings.set([(b"timeout", b"5")])
+    assert settings.changed() == {Settings.timeout: 5}
+
+
+def test_valkeys_names_answer_where_the_feature_exists(settings: Settings) -> None:
+    settings.set([(b"commandlog-execution-slower-than", b"7")])
+    assert settings.text("slowlog-log-slower-than") == "7"
+    assert settings.text("commandlog-request-larger-than") == "1048576"
+    assert settings.text("cluster-databases") == "1"
+
+
 def test_a_group_of_views_tells_the_subscribers_of_its_parts(settings: Settings) -> None:
     calls: list[str] = []
     settings.subscribe(lambda: calls.append("limits"), "client-output-buffer-limit")

@@ -83,7 +83,9 @@ class Persistence(Section, table="persistence"):
         YesNo(), True, "stop-writes-on-bgsave-error", about="refuse writes while snapshots fail"
     )
     rdb_version = Parameter(
-        Enum("auto", "10", "11", "12"), "auto", about="version of the snapshot file; auto: lowest"
+        Enum("auto", "9", "10", "11", "12", "80"),
+        "auto",
+        about="version of the snapshot file; auto: the lowest that holds the data",
     )
     rdb_compression = Parameter(
         YesNo(), True, "rdbcompression", about="compress strings in snapshots"
