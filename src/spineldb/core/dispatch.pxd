@@ -8,7 +8,7 @@ from spineldb.core.keyspace cimport Keyspace
 from spineldb.core.resp cimport Request, Slice
 from spineldb.core.session cimport Executor, Session
 
-cdef enum Gate:                  # what may stand between a command and its execution (one bit each)
+cpdef enum Gate:                 # what may stand between a command and its execution (one bit each)
     GATE_AUTH = 1 << 0           # the session has not authenticated
     GATE_ACL = 1 << 1
     GATE_CLUSTER = 1 << 2

@@ -316,7 +316,7 @@ cdef class Dispatcher(Executor):
         if gates and not self.ask(session, request, command, gates):
             return session.flags & POSTPONED == 0
         if self.monitored and not command.skips_monitor:
-            self.hooks.monitor(session, arguments(request))
+            self.hooks.monitor(session, command, arguments(request))
         self.perform(session, request, command)
         return True
 

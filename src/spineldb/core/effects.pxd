@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from spineldb.core.keyspace cimport Database, Found, Keyspace, Undertaker
 from spineldb.core.resp cimport Request, Slice
 
-cdef enum EventClass:            # the bits of notify-keyspace-events, as in Redis
+cpdef enum EventClass:           # the bits of notify-keyspace-events, as in Redis
     EVENT_KEYSPACE = 1 << 0      # K
     EVENT_KEYEVENT = 1 << 1      # E
     EVENT_GENERIC = 1 << 2       # g

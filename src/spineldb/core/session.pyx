@@ -27,6 +27,20 @@ cdef class Session:
     cdef size_t input_capacity(self) noexcept:
         return 0
 
+    def identify(self, int64_t id_) -> None:
+        """Give the session its number (the registry of clients does)."""
+        self.id = id_
+
+    @property
+    def descriptor(self) -> int:
+        """The number of its socket, -1 if it has none of its own."""
+        return -1
+
+    @property
+    def output_pinned(self) -> int:
+        """Bytes of replies that are sent straight from the dataset's blocks."""
+        return self.out.pinned
+
     def send(self, value: object) -> None:
         """Append a reply or a push to the output and have it sent."""
         out_value(&self.out, value, self.protocol)
