@@ -101,6 +101,19 @@ class Internal(CommandError):
     text = "internal error"
 
 
+class NoMemory(CommandError):
+    """The operating system has no memory left (`OutOfMemory` is maxmemory's)."""
+
+    code = "OOM"
+    text = "the system is out of memory"
+
+
+class InjectedFault(CommandError):
+    """A failure that a test asked for (DEBUG FAIL-PROPAGATION)."""
+
+    text = "injected fault"
+
+
 class Protocol(CommandError):
     text = "Protocol error: {}"
 

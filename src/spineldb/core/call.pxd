@@ -26,6 +26,7 @@ cdef class Call:
     cdef uint8_t* read(self, Slice* key, Found* found) except? NULL
     cdef int changed(self, Slice* key, int event_class, const char* event, int64_t count) except -1
     cdef int refuse(self, bytes text) except -1
+    cdef uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL
 
 # A compiled body: writes the whole reply to `call.out`. `argv[0]` is the command's name.
 ctypedef int (*BodyFunction)(Call call, Slice* argv, int argc) except -1

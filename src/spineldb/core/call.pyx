@@ -50,7 +50,7 @@ cdef class Call:
             return self.db.lookup(key.data, key.size, self.request.hash, found)
         return self.find(key, found)
 
-    cdef inline uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL:
+    cdef uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL:
         if entry is not NULL:
             self.hits += 1
             if not self.client.flags & NO_TOUCH:

@@ -76,5 +76,12 @@ cdef class Dispatcher(Executor):
     cdef bint execute(self, Session session, Request* request) except -1
     cdef bint ask(self, Session session, Request* request, Command command, uint32_t gates) except -1
     cdef int perform(self, Session session, Request* request, Command command) except -1
+    cdef int interpret(self, Call context, Command command, Request* request) except -1
+    cdef int recover(self, Session session, Request* request, Command command, size_t start,
+                     int pieces, bint changed, object error) except -1
+    cdef int reject(self, Session session, Command command, object error) except -1
+    cdef void silence(self, Session session, size_t start, int pieces) noexcept
+    cdef int count_error(self, Session session, size_t start) except -1
+    cdef void mark_memory(self) noexcept
     cdef int finish(self, Session session, Request* request, Command command, size_t start,
                     int pieces, bint changed) except -1

@@ -24,7 +24,7 @@ from spineldb.clock cimport monotonic_ns, wall_ms
 from spineldb.core.call cimport Deferred
 from spineldb.core.keyspace cimport Database
 from spineldb.core.resp cimport out_error, out_truncate, out_value
-from spineldb.core.session cimport REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED
+from spineldb.core.session cimport POSTPONED, REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED
 from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entries
 
 from spineldb import errors
@@ -94,20 +94,21 @@ cdef class Command:
         if self.latency is not NULL:
             memset(self.latency, 0, LATENCY_BINS * sizeof(int64_t))
 
-    cdef inline void count_latency(self, int64_t ns) noexcept nogil:
-        cdef int exponent = 0
-        cdef int64_t rest = ns
-        if self.latency is NULL:
-            self.latency = <int64_t*>calloc(LATENCY_BINS, sizeof(int64_t))
-            if self.latency is NULL:
-                return
-        while rest >= 8:
-            rest >>= 1
-            exponent += 1
-        if rest < 4:                     # under 4 ns: one bin
-            rest = 4
-        exponent = exponent * 4 + <int>(rest & 3)
-        self.latency[exponent if exponent < LATENCY_BINS else LATENCY_BINS - 1] += 1
+
+cdef inline void count_latency(Command command, int64_t ns) noexcept:
+    cdef int exponent = 0
+    cdef int64_t rest = ns
+    if command.latency is NULL:
+        command.latency = <int64_t*>calloc(LATENCY_BINS, sizeof(int64_t))
+        if command.latency is NULL:
+            return
+    while rest >= 8:
+        rest >>= 1
+        exponent += 1
+    if rest < 4:                     # under 4 ns: one bin
+        rest = 4
+    exponent = exponent * 4 + <int>(rest & 3)
+    command.latency[exponent if exponent < LATENCY_BINS else LATENCY_BINS - 1] += 1
 
 
 cdef inline uint32_t name_hash(const char* lower, size_t size) noexcept nogil:
@@ -308,7 +309,7 @@ cdef class Dispatcher(Executor):
             return True
         if command.subcommands is not None and request.argc > 1:
             self.reject(session, None, errors.UnknownSubcommand(
-                command.name, slice_bytes(&request.argv[1])))
+                slice_bytes(&request.argv[1]), command.name.upper()))
             return True
         gates = command.gates & (session.gates | self.raised)
         if command.gates & GATE_MEMORY and self.slabs.used > self.memory_mark:
@@ -342,7 +343,7 @@ cdef class Dispatcher(Executor):
 
     cdef int reject(self, Session session, Command command, object error) except -1:
         """Answer an error for a request that was not run."""
-        cdef bytes text = error.wire.encode("utf-8", "surrogateescape")
+        cdef bytes text = error.wire
         cdef size_t start = session.out.used
         if command is not None:
             command.rejected += 1
@@ -378,7 +379,7 @@ cdef class Dispatcher(Executor):
 
     cdef int interpret(self, Call context, Command command, Request* request) except -1:
         """Call a Python body with the arguments as bytes and send what it returns."""
-        cdef PyObject*[STACK_ARGUMENTS + 1] stack
+        cdef PyObject* stack[STACK_ARGUMENTS + 1]
         cdef object value, one
         cdef Slice* argv = request.argv + command.words
         cdef int count = request.argc - command.words
@@ -419,17 +420,17 @@ cdef class Dispatcher(Executor):
         out_truncate(&session.out, start, pieces)
         if changed:
             self.hooks.emergency(session, command, arguments(request), error)
-            text = errors.NotPropagated().wire.encode()
+            text = errors.NotPropagated().wire
         elif isinstance(error, errors.CommandError):
-            text = error.wire.encode("utf-8", "surrogateescape")
+            text = error.wire
         elif isinstance(error, MemoryError):
-            text = errors.NoMemory().wire.encode()
+            text = errors.NoMemory().wire
         else:
             self.internal_errors += 1
             self.hooks.failed(session, command, arguments(request), error)
             if not isinstance(error, Exception):
                 raise error
-            text = errors.Internal().wire.encode()
+            text = errors.Internal().wire
         out_error(&session.out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
         return 0
 
@@ -445,7 +446,7 @@ cdef class Dispatcher(Executor):
         command.calls += 1
         command.spent_ns += spent
         if self.track_latency:
-            command.count_latency(spent)
+            count_latency(command, spent)
         if session.out.used > start and session.out.data[start] == c"-":
             command.failed += 1
             self.count_error(session, start)

@@ -60,3 +60,7 @@ cdef class Effects(Undertaker):
     # The command is over: hand its effects to the sinks.
     cdef int settle(self, Database db, Request* request, bint changed) except -1
     cdef int reset_unit(self) noexcept
+    cdef char* room(self, size_t size) except NULL
+    cdef int send_unit(self, Database db) except -1
+    cdef int feed(self, const char* data, size_t size) except -1
+    cdef int expire_prefix(self, Database db, uint32_t prefix) except -1
