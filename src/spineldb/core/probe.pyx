@@ -394,8 +394,8 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
     cdef uint64_t state = 1
     cdef int64_t begin, before
     cdef int64_t worst = 0
-    cdef int64_t sum = 0
-    cdef uint64_t samples = min(count, 1000000)
+    cdef uint64_t sum = 0
+    cdef uint64_t samples = min(count, <uint64_t>1000000)
     cdef uint64_t ahead[32]
     cdef char names[32][16]
     cdef char name[16]
@@ -420,9 +420,9 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
         table_insert(table, hash, ref)
         if before:
             worst = max(worst, monotonic_ns() - before)
-    figures["insert"] = (monotonic_ns() - begin) / count
+    figures["insert"] = <double>(monotonic_ns() - begin) / count
     figures["worst insert"] = worst
-    figures["bytes per key"] = slabs.used / count
+    figures["bytes per key"] = <double>slabs.used / count
     for i in range(samples):
         state = state * 6364136223846793005u + 1442695040888963407u
         order[i] = (state >> 20) % count
@@ -432,7 +432,7 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
         write_key(name, order[(i + (sum & 1)) % samples])
         ref = table_find(table, table_hash(table, name, 14), name, 14, NULL)
         sum += (<uint8_t*>at(slabs, ref))[1] & 2
-    figures["get"] = (monotonic_ns() - begin) / samples
+    figures["get"] = <double>(monotonic_ns() - begin) / samples
     begin = monotonic_ns()
     for i in range(samples + 16):
         if i < samples:
@@ -444,7 +444,7 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
         if i >= 16:
             ref = table_find(table, ahead[(i - 16) & 31], names[(i - 16) & 31], 14, NULL)
             sum += (<uint8_t*>at(slabs, ref))[1]
-    figures["get prefetched"] = (monotonic_ns() - begin) / samples
+    figures["get prefetched"] = <double>(monotonic_ns() - begin) / samples
     begin = monotonic_ns()
     for i in range(samples + 16):
         if i < samples:
@@ -454,7 +454,7 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
             table_prefetch(table, ahead[i & 31])
         if i >= 16:
             sum += table_find(table, ahead[(i - 16) & 31], names[(i - 16) & 31], 14, NULL)
-    figures["miss prefetched"] = (monotonic_ns() - begin) / samples
+    figures["miss prefetched"] = <double>(monotonic_ns() - begin) / samples
     begin = monotonic_ns()
     for i in range(samples):
         write_key(name, order[i])
@@ -463,7 +463,7 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
         if ref:
             table_remove(table, hash, &place)
             slab_free(slabs, ref, HEADER + 14 + value_size)
-    figures["remove"] = (monotonic_ns() - begin) / samples
+    figures["remove"] = <double>(monotonic_ns() - begin) / samples
     figures["sum"] = sum
     figures.update(table_shape(table))
     free(order)
