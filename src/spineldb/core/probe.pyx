@@ -21,6 +21,10 @@ from spineldb.core.table cimport (
     table_hash, table_insert, table_new, table_prefetch, table_prefetch_entries, table_random,
     table_remove, table_replace, table_scan, table_shape, table_visit_prefix, table_walk,
 )
+from spineldb.core.wheel cimport (
+    Wheel, wheel_advance, wheel_bytes, wheel_count, wheel_delete, wheel_new, wheel_next_ms,
+    wheel_push,
+)
 
 
 cdef class SlabsProbe:
@@ -362,6 +366,48 @@ cdef int delete_others(void* context, uint64_t hash, Ref* ref) except -2:
     while keys:
         probe.delete(keys.pop())
     return 0
+
+
+cdef class WheelProbe:
+    """A timing wheel; `advance` calls back with each prefix it hands out."""
+
+    cdef SlabsProbe allocator
+    cdef Wheel* wheel
+
+    def __cinit__(self, allocator: SlabsProbe, now_ms: int = 0):
+        self.allocator = allocator
+        self.wheel = wheel_new(allocator.slabs, now_ms)
+
+    def __dealloc__(self):
+        wheel_delete(self.wheel)
+
+    def __len__(self):
+        return wheel_count(self.wheel)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the wheel."""
+        return wheel_bytes(self.wheel)
+
+    @property
+    def next_ms(self) -> int:
+        """The earliest moment at which something may be due, or -1."""
+        return wheel_next_ms(self.wheel)
+
+    def push(self, deadline_ms: int, prefix: int) -> None:
+        """Remember a prefix."""
+        wheel_push(self.wheel, deadline_ms, prefix)
+
+    def advance(self, now_ms: int, limit: int, fire: object) -> tuple[int, bool]:
+        """Hand out due prefixes: how many, and whether more are due."""
+        cdef bint more = False
+        cdef int64_t fired
+        fired = wheel_advance(self.wheel, now_ms, limit, call_fire, <void*>fire, &more)
+        return fired, bool(more)
+
+
+cdef int call_fire(void* context, uint32_t prefix) except -2:
+    return -1 if (<object>context)(prefix) is False else 0
 
 
 # ---------------------------------------------------------------------- measuring
