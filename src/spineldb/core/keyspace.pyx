@@ -54,14 +54,15 @@ from spineldb.core.slab cimport (
     slab_drain,
     slab_free,
     slab_resized,
-    slab_sparse,
     slabs_delete,
     slabs_new,
 )
 from spineldb.core.resp cimport parse_int
 from spineldb.core.session cimport DIRTY_WATCH, Session
 from spineldb.core.table cimport (
+    table_defragment,
     table_delete,
+    table_drain,
     table_find,
     table_hash,
     table_insert,
@@ -165,7 +166,7 @@ cdef class Database:
         self.index = index
         self.slabs = keyspace.slabs
         self.table = table_new(keyspace.slabs, &keyspace.hash_key, entry_key)
-        self.wheel = wheel_new(keyspace.now_ms)
+        self.wheel = wheel_new(keyspace.slabs, keyspace.now_ms)
         self.watched = {}
         self.awaited = {}
 
@@ -533,7 +534,7 @@ cdef class Database:
 
     @property
     def bytes(self) -> int:
-        """Memory of the table's segments, its directory and the wheel, to the byte."""
+        """Memory of the table's segments, its directory and the wheel: the part that is overhead."""
         return self.table.bytes + wheel_bytes(self.wheel)
 
     def sizes_of(self, int kind) -> dict:
@@ -692,7 +693,7 @@ cdef class Database:
         if count:
             self.keyspace.work.add(Drop.of(self.keyspace, self.table, self.wheel))
             self.table = table_new(self.slabs, &self.keyspace.hash_key, entry_key)
-            self.wheel = wheel_new(self.keyspace.now_ms)
+            self.wheel = wheel_new(self.slabs, self.keyspace.now_ms)
             self.deadlines = 0
             memset(self.sizes, 0, sizeof(self.sizes))
         return count
@@ -828,17 +829,10 @@ cdef class Keyspace:
             return ACCESS_CYCLE
         return (self.access_now - clock + ACCESS_CYCLE) % ACCESS_CYCLE
 
-    cdef size_t used(self) noexcept:
-        cdef Database db
-        cdef size_t total = self.slabs.used
-        for db in self.databases:
-            total += db.table.bytes + wheel_bytes(db.wheel)
-        return total + self.dropping
-
     @property
     def used_memory(self) -> int:
         """Bytes that the dataset allocates: an exact sum, tables and wheels included."""
-        return self.used()
+        return self.slabs.used
 
     @property
     def committed_memory(self) -> int:
@@ -849,6 +843,11 @@ cdef class Keyspace:
     def block_memory(self) -> int:
         """The part of `used_memory` that is in blocks of their own."""
         return self.slabs.block_bytes
+
+    @property
+    def moved_count(self) -> int:
+        """Entries that the defragmenting walk has moved so far."""
+        return self.moved_entries
 
     def defragment(self) -> None:
         """Queue a walk that moves entries out of sparsely used slabs."""
@@ -876,8 +875,6 @@ cdef class Drop(Work):
     cdef Keyspace keyspace
     cdef Table* table
     cdef Wheel* wheel
-    cdef uint64_t position
-    cdef size_t bytes
 
     @staticmethod
     cdef Drop of(Keyspace keyspace, Table* table, Wheel* wheel):
@@ -885,8 +882,6 @@ cdef class Drop(Work):
         job.keyspace = keyspace
         job.table = table
         job.wheel = wheel
-        job.bytes = table.bytes + wheel_bytes(wheel)
-        keyspace.dropping += job.bytes
         keyspace.dropping_keys += table.count
         return job
 
@@ -898,11 +893,9 @@ cdef class Drop(Work):
 
     cdef bint step(self, int64_t until_ns) except -1:
         cdef Keyspace keyspace = self.keyspace
-        while not table_walk(self.table, &self.position, WALK_SLICE, free_visited,
-                             <void*>keyspace):
+        while not table_drain(self.table, WALK_SLICE, free_visited, <void*>keyspace):
             if monotonic_ns() >= until_ns:
                 return False
-        keyspace.dropping -= self.bytes
         table_delete(self.table)
         wheel_delete(self.wheel)
         self.table = NULL
@@ -913,7 +906,6 @@ cdef class Drop(Work):
 cdef int free_visited(void* context, uint64_t hash, Ref* ref) except -2:
     cdef Keyspace keyspace = <Keyspace>context
     free_entry(keyspace.slabs, ref[0])
-    ref[0] = 0
     keyspace.dropping_keys -= 1
     keyspace.dropped_keys += 1
     return 0
@@ -936,31 +928,14 @@ cdef class Defragment(Work):
         cdef Database db
         while self.index < len(self.keyspace.databases):
             db = self.keyspace.database(self.index)
-            if table_walk(db.table, &self.position, WALK_SLICE, move_visited,
-                          <void*>self.keyspace):
+            if table_defragment(db.table, &self.position, WALK_SLICE, entry_size,
+                                &self.keyspace.moved_entries):
                 self.index += 1
                 self.position = 0
             if monotonic_ns() >= until_ns:
                 return False
         self.keyspace.defragmenting = False
         return True
-
-
-cdef int move_visited(void* context, uint64_t hash, Ref* ref) except -2:
-    cdef Keyspace keyspace = <Keyspace>context
-    cdef Slabs* slabs = keyspace.slabs
-    cdef uint8_t* entry = <uint8_t*>at(slabs, ref[0])
-    cdef size_t size = entry_size(entry)
-    cdef Ref moved
-    if slab_sparse(slabs, ref[0], size):
-        moved = slab_alloc(slabs, size)
-        if moved == 0:
-            return 0
-        memcpy(at(slabs, moved), entry, size)
-        slab_free(slabs, ref[0], size)
-        ref[0] = moved
-        keyspace.moved_entries += 1
-    return 0
 
 
 cdef class Ageing(Work):
