@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
+from spineldb import errors
 from spineldb.config import units
 from spineldb.config.toml_text import is_array, is_table
 
@@ -70,10 +71,10 @@ class Kind(ABC, Generic[T]):
 
 def _check_range(value: int, low: int, high: int, unsigned: bool, base: int = 10) -> None:
     if unsigned and value < 0:
-        raise Refused("argument must be greater or equal to 0")
+        raise Refused(errors.NOT_NEGATIVE)
     if not low <= value <= high:
-        shown = (f"{low:o}", f"{high:o}") if base == 8 else (low, high)
-        raise Refused(f"argument must be between {shown[0]} and {shown[1]} inclusive")
+        text = errors.NOT_OCTAL_WITHIN if base == 8 else errors.NOT_WITHIN
+        raise Refused(text.format(low, high))
 
 
 def _clamp(value: int, ends: tuple[int, int]) -> int:
@@ -106,7 +107,7 @@ class Integer(Kind[int]):
         except ValueError:
             value = LONG_MAX + 1
         if str(value) != text or not -LONG_MAX - 1 <= value <= LONG_MAX:
-            raise Refused("argument couldn't be parsed into an integer")
+            raise Refused(errors.NOT_A_NUMBER)
         _check_range(value, self.low, self.high, self.unsigned)
         return _clamp(value, self.clamp)
 
@@ -152,7 +153,7 @@ class Octal(Integer):
         try:
             value = int(text or "0", 8)
         except ValueError:
-            raise Refused("argument couldn't be parsed as an octal number") from None
+            raise Refused(errors.NOT_OCTAL) from None
         _check_range(value, self.low, self.high, self.unsigned, base=8)
         return value
 
@@ -193,12 +194,11 @@ class Memory(Kind[int]):
     def parse(self, text: str) -> int:
         if self.percent and text.endswith("%") and text[:-1].isdecimal():
             if int(text[:-1]) > 100:
-                raise Refused("percentage argument must be less or equal to 100")
+                raise Refused(errors.NOT_A_PERCENTAGE)
             return -int(text[:-1])
         value = units.redis_size(text)
         if value is None:
-            what = "memory or percent" if self.percent else "memory"
-            raise Refused(f"argument must be a {what} value")
+            raise Refused(errors.NOT_A_SIZE_OR_PERCENT if self.percent else errors.NOT_A_SIZE)
         if value > LONG_MAX:  # Redis reads such a number as a negative one
             _check_range(-1, self.low, self.high, self.unsigned)
         _check_range(value, self.low, self.high, self.unsigned)
@@ -251,7 +251,7 @@ class MaxMemory(Memory):
         try:
             return self._share(text)
         except Refused:
-            raise Refused("argument must be a memory value") from None
+            raise Refused(errors.NOT_A_SIZE) from None
 
     def decode(self, raw: Any) -> int:
         if not isinstance(raw, str):
@@ -308,7 +308,7 @@ class YesNo(Kind[bool]):
             case "no":
                 return False
             case _:
-                raise Refused("argument must be 'yes' or 'no'")
+                raise Refused(errors.NOT_YES_OR_NO)
 
     def format(self, value: bool) -> str:
         return "yes" if value else "no"
@@ -342,7 +342,7 @@ class Enum(Kind[str]):
         word = text.lower()
         word = self.aliases.get(word, word)
         if word not in self.names:
-            raise Refused(f"argument(s) must be one of the following: {', '.join(self.names)}")
+            raise Refused(errors.NOT_ONE_OF.format(", ".join(self.names)))
         return word
 
     def decode(self, raw: Any) -> str:

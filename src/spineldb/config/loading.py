@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spineldb import errors
 from spineldb.config import validation
 from spineldb.config.kinds import Refused
 from spineldb.config.nearest import nearest
@@ -190,7 +191,7 @@ class _Loader:
         for line, words in directives(content):
             where = f"{name}:{line}: "
             if not words:
-                self.problems.append(f"{where}Unbalanced quotes in configuration line")
+                self.problems.append(f"{where}{errors.UNBALANCED}")
             elif words[0].lower() == "include":
                 self._include(where, words[1:], depth)
             else:
@@ -198,7 +199,7 @@ class _Loader:
 
     def _include(self, where: str, words: tuple[str, ...], depth: int) -> None:
         if len(words) != 1:
-            self.problems.append(f"{where}include: wrong number of arguments")
+            self.problems.append(f"{where}include: {errors.WRONG_COUNT}")
             return
         for name in sorted(glob.glob(words[0])) or [words[0]]:  # noqa: PTH207 - may be absolute
             try:
@@ -226,7 +227,7 @@ class _Loader:
 
     def _rename(self, where: str, words: tuple[str, ...]) -> None:
         if len(words) != 2:
-            self.problems.append(f"{where}rename-command: wrong number of arguments")
+            self.problems.append(f"{where}rename-command: {errors.WRONG_COUNT}")
             return
         names = dict(self.settings.security.rename_commands)
         names[words[0]] = words[1]
@@ -243,7 +244,7 @@ class _Loader:
             return
         several = entry.several_words if isinstance(entry, View) else entry.kind.several_words
         if not words or (len(words) > 1 and not several):
-            self.problems.append(f"{where}{name}: wrong number of arguments")
+            self.problems.append(f"{where}{name}: {errors.WRONG_COUNT}")
             return
         text = " ".join(words)
         try:

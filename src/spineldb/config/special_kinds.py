@@ -8,6 +8,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
+from spineldb import errors
 from spineldb.config import units
 from spineldb.config.kinds import Kind, Refused, join
 from spineldb.config.toml_text import is_array, is_table
@@ -42,10 +43,10 @@ class SaveRules(Kind[tuple[SaveRule, ...]]):
     def parse(self, text: str) -> tuple[SaveRule, ...]:
         words = text.split(" ") if text else []
         if len(words) % 2 or not all(re.fullmatch(r"\+?\d+", word, re.ASCII) for word in words):
-            raise Refused("Invalid save parameters")
+            raise Refused(errors.BAD_SAVE)
         rules = tuple(SaveRule(int(words[i]), int(words[i + 1])) for i in range(0, len(words), 2))
         if any(rule.seconds < 1 for rule in rules):
-            raise Refused("Invalid save parameters")
+            raise Refused(errors.BAD_SAVE)
         return rules
 
     def format(self, value: tuple[SaveRule, ...]) -> str:
@@ -90,12 +91,10 @@ class OutputLimitKind(Kind[OutputLimit]):
     def parse(self, text: str) -> OutputLimit:
         words = text.split(" ")
         if len(words) != 3:
-            raise Refused("Wrong number of arguments in buffer limit configuration.")
+            raise Refused(errors.BAD_LIMIT_COUNT)
         hard, soft = units.redis_size(words[0]), units.redis_size(words[1])
         if hard is None or soft is None or not re.fullmatch(r"\d+", words[2], re.ASCII):
-            raise Refused(
-                "Error in hard, soft or soft_seconds setting in buffer limit configuration."
-            )
+            raise Refused(errors.BAD_LIMIT)
         return OutputLimit(hard, soft, int(words[2]))
 
     def format(self, value: OutputLimit) -> str:
@@ -133,7 +132,7 @@ class KeyspaceEvents(Kind[str]):
     def parse(self, text: str) -> str:
         given = set(text)
         if not given <= set(_EVENT_CLASSES) | set("AKEm"):
-            raise Refused("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+            raise Refused(errors.BAD_EVENTS)
         if "A" in given or given >= _ALL_CLASSES:
             classes = "A"
         else:
@@ -159,7 +158,7 @@ class OomScores(Kind[tuple[int, ...]]):
     def parse(self, text: str) -> tuple[int, ...]:
         words = text.split(" ")
         if len(words) != 3:
-            raise Refused("wrong number of arguments")
+            raise Refused(errors.WRONG_COUNT)
         return self._check(words)
 
     def format(self, value: tuple[int, ...]) -> str:
@@ -178,7 +177,7 @@ class OomScores(Kind[tuple[int, ...]]):
         if not all(
             re.fullmatch(r"-?\d+", word, re.ASCII) and abs(int(word)) <= 2000 for word in words
         ):
-            raise Refused("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
+            raise Refused(errors.BAD_OOM_SCORES)
         return tuple(map(int, words))
 
 
@@ -210,11 +209,9 @@ class Percentiles(Kind[tuple[float, ...]]):
         except (TypeError, ValueError):
             numbers = (float("nan"),)
         if any(map(math.isnan, numbers)):
-            raise Refused("Invalid latency-tracking-info-percentiles parameters")
+            raise Refused(errors.BAD_PERCENTILES)
         if not all(0 <= number <= 100 for number in numbers):
-            raise Refused(
-                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"
-            )
+            raise Refused(errors.PERCENTILES_WITHIN)
         return numbers
 
 
@@ -228,10 +225,9 @@ class ShutdownWords(Kind[str]):
     def parse(self, text: str) -> str:
         words = text.lower().split(" ")
         if not all(word in SHUTDOWN_WORDS for word in words):
-            listed = ", ".join(SHUTDOWN_WORDS)
-            raise Refused(f"argument(s) must be one of the following: {listed}")
+            raise Refused(errors.NOT_ONE_OF.format(", ".join(SHUTDOWN_WORDS)))
         if "save" in words and "nosave" in words:
-            raise Refused("shutdown options SAVE and NOSAVE can't be used simultaneously")
+            raise Refused(errors.BAD_SHUTDOWN)
         return join(word for word in SHUTDOWN_WORDS[1:] if word in words) or "default"
 
     def decode(self, raw: Any) -> str:
@@ -255,7 +251,7 @@ class LogLevel(Kind[str]):
         if not all(level.strip() in LEVELS for _, _, level in directives) or any(
             equals and not module.strip() for module, equals, _ in directives
         ):
-            raise Refused(f"argument(s) must be one of the following: {', '.join(REDIS_LEVELS)}")
+            raise Refused(errors.NOT_ONE_OF.format(", ".join(REDIS_LEVELS)))
         return word
 
     def format(self, value: str) -> str:
@@ -274,16 +270,16 @@ class LogLevel(Kind[str]):
 def hostname(text: str) -> str | None:
     """Say what is wrong with an announced host name."""
     if len(text) >= 256:
-        return "Hostnames must be less than 256 characters"
+        return errors.LONG_HOSTNAME
     if not re.fullmatch(r"[A-Za-z0-9.-]*", text):
-        return "Hostnames may only contain alphanumeric characters, hyphens or dots"
+        return errors.BAD_HOSTNAME
     return None
 
 
 def node_name(text: str) -> str | None:
     """Say what is wrong with a human node name: blanks and printable characters are fine."""
     if re.search(r"[!#$%&()*+:;<>?@\[\]^{|}~\x00-\x1f]", text):
-        return "Announced human node name contained invalid character"
+        return errors.BAD_NODE_NAME
     return None
 
 
@@ -292,7 +288,7 @@ def title_template(text: str) -> str | None:
     known = "title|listen-addr|server-mode|port|tls-port|unixsocket|config-file"
     rest = re.sub(rf"\{{(?:{known})\}}", lambda match: "" if match[0] == "{title}" else "x", text)
     if "{" in rest or not rest.strip():
-        return "template format is invalid or contains unknown variables"
+        return errors.BAD_TITLE
     return None
 
 
@@ -302,7 +298,7 @@ def collation(text: str) -> str | None:
     try:
         locale.setlocale(locale.LC_COLLATE, text)
     except locale.Error:
-        return "Invalid locale name"
+        return errors.BAD_LOCALE
     finally:
         locale.setlocale(locale.LC_COLLATE, before)
     return None
@@ -312,5 +308,5 @@ def file_name(name: str, parameter: str) -> str | None:
     """Say what is wrong with the bare file name given for a parameter such as `dbfilename`."""
     if "/" in name:
         what = "dirname" if parameter == "appenddirname" else "filename"
-        return f"{parameter} can't be a path, just a {what}"
-    return None if name else f"{parameter} can't be empty"
+        return errors.NOT_A_BARE_NAME.format(parameter, what)
+    return None if name else errors.NOT_EMPTY.format(parameter)
