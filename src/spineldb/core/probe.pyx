@@ -21,6 +21,10 @@ from spineldb.core.table cimport (
     table_hash, table_insert, table_new, table_prefetch, table_prefetch_entries, table_random,
     table_remove, table_replace, table_scan, table_shape, table_visit_prefix, table_walk,
 )
+from spineldb.core.wheel cimport (
+    Wheel, wheel_advance, wheel_bytes, wheel_count, wheel_delete, wheel_new, wheel_next_ms,
+    wheel_push,
+)
 
 
 cdef class SlabsProbe:
@@ -364,6 +368,48 @@ cdef int delete_others(void* context, uint64_t hash, Ref* ref) except -2:
     return 0
 
 
+cdef class WheelProbe:
+    """A timing wheel; `advance` calls back with each prefix it hands out."""
+
+    cdef SlabsProbe allocator
+    cdef Wheel* wheel
+
+    def __cinit__(self, allocator: SlabsProbe, now_ms: int = 0):
+        self.allocator = allocator
+        self.wheel = wheel_new(allocator.slabs, now_ms)
+
+    def __dealloc__(self):
+        wheel_delete(self.wheel)
+
+    def __len__(self):
+        return wheel_count(self.wheel)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the wheel."""
+        return wheel_bytes(self.wheel)
+
+    @property
+    def next_ms(self) -> int:
+        """The earliest moment at which something may be due, or -1."""
+        return wheel_next_ms(self.wheel)
+
+    def push(self, deadline_ms: int, prefix: int) -> None:
+        """Remember a prefix."""
+        wheel_push(self.wheel, deadline_ms, prefix)
+
+    def advance(self, now_ms: int, limit: int, fire: object) -> tuple[int, bool]:
+        """Hand out due prefixes: how many, and whether more are due."""
+        cdef bint more = False
+        cdef int64_t fired
+        fired = wheel_advance(self.wheel, now_ms, limit, call_fire, <void*>fire, &more)
+        return fired, bool(more)
+
+
+cdef int call_fire(void* context, uint32_t prefix) except -2:
+    return -1 if (<object>context)(prefix) is False else 0
+
+
 # ---------------------------------------------------------------------- measuring
 
 cdef size_t write_key(char* key, uint64_t number) noexcept nogil:
@@ -394,8 +440,8 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
     cdef uint64_t state = 1
     cdef int64_t begin, before
     cdef int64_t worst = 0
-    cdef int64_t sum = 0
-    cdef uint64_t samples = min(count, 1000000)
+    cdef uint64_t sum = 0
+    cdef uint64_t samples = min(count, <uint64_t>1000000)
     cdef uint64_t ahead[32]
     cdef char names[32][16]
     cdef char name[16]
@@ -420,9 +466,9 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
         table_insert(table, hash, ref)
         if before:
             worst = max(worst, monotonic_ns() - before)
-    figures["insert"] = (monotonic_ns() - begin) / count
+    figures["insert"] = <double>(monotonic_ns() - begin) / count
     figures["worst insert"] = worst
-    figures["bytes per key"] = slabs.used / count
+    figures["bytes per key"] = <double>slabs.used / count
     for i in range(samples):
         state = state * 6364136223846793005u + 1442695040888963407u
         order[i] = (state >> 20) % count
@@ -432,7 +478,7 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
         write_key(name, order[(i + (sum & 1)) % samples])
         ref = table_find(table, table_hash(table, name, 14), name, 14, NULL)
         sum += (<uint8_t*>at(slabs, ref))[1] & 2
-    figures["get"] = (monotonic_ns() - begin) / samples
+    figures["get"] = <double>(monotonic_ns() - begin) / samples
     begin = monotonic_ns()
     for i in range(samples + 16):
         if i < samples:
@@ -444,7 +490,7 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
         if i >= 16:
             ref = table_find(table, ahead[(i - 16) & 31], names[(i - 16) & 31], 14, NULL)
             sum += (<uint8_t*>at(slabs, ref))[1]
-    figures["get prefetched"] = (monotonic_ns() - begin) / samples
+    figures["get prefetched"] = <double>(monotonic_ns() - begin) / samples
     begin = monotonic_ns()
     for i in range(samples + 16):
         if i < samples:
@@ -454,7 +500,7 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
             table_prefetch(table, ahead[i & 31])
         if i >= 16:
             sum += table_find(table, ahead[(i - 16) & 31], names[(i - 16) & 31], 14, NULL)
-    figures["miss prefetched"] = (monotonic_ns() - begin) / samples
+    figures["miss prefetched"] = <double>(monotonic_ns() - begin) / samples
     begin = monotonic_ns()
     for i in range(samples):
         write_key(name, order[i])
@@ -463,7 +509,7 @@ cdef dict measure_table(Slabs* slabs, Table* table, uint64_t count, size_t value
         if ref:
             table_remove(table, hash, &place)
             slab_free(slabs, ref, HEADER + 14 + value_size)
-    figures["remove"] = (monotonic_ns() - begin) / samples
+    figures["remove"] = <double>(monotonic_ns() - begin) / samples
     figures["sum"] = sum
     figures.update(table_shape(table))
     free(order)

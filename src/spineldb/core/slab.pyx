@@ -223,16 +223,17 @@ cdef void slabs_delete(Slabs* slabs) noexcept:
 
 cdef void prepare_classes(State* state) noexcept:
     cdef int k
-    cdef size_t size, span, best, best_waste, waste
+    cdef size_t size, best, best_waste, waste
+    cdef int span
     for k in range(1, CLASSES):
         size = k * GRAIN if k <= FINE_CLASSES else FINE_MAX + (k - FINE_CLASSES) * COARSE
         best = 1
         best_waste = 1 << 20
         for span in range(1, SPAN_MAX + 1):
-            if span * SLAB_BYTES < 4 * size:
+            if <size_t>span * SLAB_BYTES < 4 * size:
                 continue
             # In parts of 2^20 of the span, so that lengths compare.
-            waste = ((span * SLAB_BYTES % size) << 20) // (span * SLAB_BYTES)
+            waste = ((<size_t>span * SLAB_BYTES % size) << 20) // (<size_t>span * SLAB_BYTES)
             if waste < best_waste:
                 best = span
                 best_waste = waste
