@@ -4,15 +4,9 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy
 
-from spineldb.core.call cimport Body, Call, body
+from spineldb.core.call cimport Body, Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
-from spineldb.core.entry cimport (
-    KIND_MASK,
-    STRING,
-    entry_block,
-    entry_deadline,
-    entry_value,
-)
+from spineldb.core.entry cimport entry_block, entry_deadline, entry_value, is_string
 from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport LONG_DOUBLE_TEXT, SUM_DONE, SUM_NOT_FINITE, Sum, add_long_double
 from spineldb.core.resp cimport (
@@ -44,10 +38,6 @@ cdef int64_t INT64_MAX = <int64_t>0x7fffffffffffffff
 cdef int64_t INT64_MIN = -INT64_MAX - 1
 
 
-cdef inline bint is_string(const uint8_t* entry) noexcept nogil:
-    return entry[0] & KIND_MASK == STRING
-
-
 cdef inline void reply_ok(Call call) noexcept:
     out_raw(call.out, b"+OK\r\n", 5)
 
@@ -65,19 +55,6 @@ cdef inline void reply_value(Call call, const uint8_t* entry) noexcept:
     else:
         data = entry_value(entry, &size)
         out_bulk(call.out, data, size)
-
-
-cdef inline bint keyword(const Slice* word, const char* upper, size_t size) noexcept nogil:
-    """Is the argument this option, in any case?"""
-    cdef size_t i
-    cdef char c
-    if word.size != size:
-        return False
-    for i in range(size):
-        c = word.data[i]
-        if (c - 32 if 97 <= c <= 122 else c) != upper[i]:
-            return False
-    return True
 
 
 # -- options that say when a key expires -----------------------------------------------------------
