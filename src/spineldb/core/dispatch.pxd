@@ -57,7 +57,7 @@ cdef class Dispatcher(Executor):
     cdef uint32_t index_mask
     cdef readonly Call context               # the one call, an engine.context.Context
     cdef public object hooks                 # engine's Hooks (see dispatch.pyx): what happens around commands
-    cdef readonly tuple gates                # (Gate bit, question) in the order they are asked
+    cdef public tuple gates                  # (Gate bit, question) in the order they are asked
     cdef uint32_t raised                     # Gate bits in force for every session
     cdef readonly int64_t memory_limit       # maxmemory; 0: none
     cdef size_t memory_mark                  # of `slabs.used`, above which GATE_MEMORY is in force

@@ -61,7 +61,7 @@ cdef void out_bulk_block(Output* out, Block* block) noexcept nogil              
 cdef void out_null(Output* out, int protocol) noexcept nogil                       # $-1 or _
 cdef void out_null_array(Output* out, int protocol) noexcept nogil                 # *-1 or _
 cdef void out_array(Output* out, int64_t count) noexcept nogil                     # *n
-# Any Python value of the table in style.md ("Replies are Python values").
+# Any Python value that engine/reply.py lists.
 cdef int out_value(Output* out, object value, int protocol) except -1
 # Give everything back (a closing connection).
 cdef void out_clear(Output* out) noexcept nogil
@@ -122,14 +122,19 @@ cdef struct Slices:              # a growing array
     size_t count
     size_t capacity
 
+cdef enum:                       # Parser.bulk when no argument is being read:
+    HEADER_NEXT = -1             # the header of the next one follows
+    TRAILER_NEXT = -2            # the CR LF behind one that went into a block follows
+
 cdef struct Parser:              # one per connection: how far the request being received was read
     size_t start                 # where this request begins in the buffer
     size_t position              # where reading goes on
     size_t scanned               # bytes of an unfinished line that hold no line end
     size_t keep                  # after INCOMPLETE: the buffer is needed from `start` to here
     int64_t remaining            # arguments still to come; 0 between two requests
-    int64_t bulk                 # length of the argument being read, or HEADER_NEXT, TRAILER_NEXT
+    int64_t bulk                 # length of the argument being read, or what comes next
     Block* block                 # a big argument that is being received
+    size_t blocks                # bytes of this request's other arguments that are in blocks
     int trailer                  # of the CR LF after a block, bytes still to come
     bint canonical               # the request is one piece of well-formed RESP
     bint decoded                 # its arguments are in `scratch`: an inline request with quotes
@@ -148,6 +153,8 @@ cdef char* parser_space(Parser* parser, Slabs* slabs, size_t* room) noexcept nog
 # `size` bytes were put there. The last ones append the argument to `slices`.
 cdef int parser_filled(Parser* parser, Slices* slices, size_t size) noexcept nogil
 cdef int slices_push(Slices* slices, const char* data, size_t size, Block* block) noexcept nogil
+cdef int slices_move(Slices* target, Slices* source, size_t first) noexcept nogil
+# Offsets to pointers. (`base` negated: back again, or to offsets from elsewhere.)
 cdef void slices_settle(Slice* items, size_t count, const char* base) noexcept nogil
 # Release the blocks of some arguments.
 cdef void slices_release(Slice* items, size_t count, Slabs* slabs) noexcept nogil

@@ -21,7 +21,7 @@ from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcpy, memmove
+from libc.string cimport memchr, memcpy, memmove, memset
 
 from spineldb.core.slab cimport (
     Block,
@@ -39,8 +39,6 @@ cdef enum:
     POOLED_BUFFERS = 64          # 1 MB of them are kept for the next turn
     PIN_FROM = 65536             # bytes: smaller blocks are cheaper to copy than to pin
 
-    HEADER_NEXT = -1             # Parser.bulk: the header of the next argument
-    TRAILER_NEXT = -2            # the CR LF behind an argument that went into a block
     FIRST_BLOCK = 65536          # bytes
 
 
@@ -444,7 +442,9 @@ cdef int put_items(Output* out, char mark, object items, int protocol) except -1
 cdef int put_pairs(Output* out, object pairs, Py_ssize_t count, bint as_map, bint flat,
                    int protocol) except -1:
     """Append pairs as a map (then flat), as one flat array, or as an array of arrays of two."""
-    out_header(out, c"%" if as_map else c"*", <uint64_t>(count * 2 if flat and not as_map else count))
+    if flat and not as_map:
+        count *= 2
+    out_header(out, c"%" if as_map else c"*", <uint64_t>count)
     for key, item in pairs:
         if not flat:
             out_array(out, 2)
@@ -499,10 +499,7 @@ cdef int put_float(Output* out, double value, int protocol) except -1:
 def encode(value: object, protocol: int = 2) -> bytes:
     """Return a reply as the bytes that a client of that protocol receives."""
     cdef Output out
-    cdef iovec vector
-    cdef bytes result
-    out = Output(data=NULL, used=0, sent=0, capacity=0, pieces=NULL, piece_count=0,
-                 piece_capacity=0, piece_sent=0, piece_offset=0, pinned=0, failed=False, slabs=NULL)
+    memset(&out, 0, sizeof(Output))
     try:
         out_value(&out, value, protocol)
         if out.failed:
@@ -532,6 +529,18 @@ cdef int slices_push(Slices* slices, const char* data, size_t size, Block* block
     return 0
 
 
+cdef int slices_move(Slices* target, Slices* source, size_t first) noexcept nogil:
+    """Move the arguments from `first` on to the end of `target`; -1 if there is no memory."""
+    cdef size_t i
+    for i in range(first, source.count):
+        if slices_push(target, source.items[i].data, source.items[i].size,
+                       source.items[i].block) < 0:
+            return -1
+        source.items[i].block = NULL
+    source.count = first
+    return 0
+
+
 cdef void slices_settle(Slice* items, size_t count, const char* base) noexcept nogil:
     cdef size_t i
     for i in range(count):
@@ -556,6 +565,7 @@ cdef void parser_reset(Parser* parser, Slabs* slabs) noexcept nogil:
     parser.start = parser.position = parser.scanned = parser.keep = 0
     parser.remaining = 0
     parser.bulk = HEADER_NEXT
+    parser.blocks = 0
 
 
 cdef inline int broken(Parser* parser, const char* error) noexcept nogil:
@@ -577,6 +587,7 @@ cdef int parse(Parser* parser, Slices* slices, const char* data, size_t size, co
         parser.canonical = True
         parser.decoded = False
         parser.bulk = HEADER_NEXT
+        parser.blocks = 0
         status = read_length(parser, data, size, limits, &value)
         if status == INCOMPLETE:
             return INCOMPLETE
@@ -598,6 +609,9 @@ cdef inline int parse_arguments(Parser* parser, Slices* slices, const char* data
     cdef int64_t value = 0
     cdef int status
     cdef size_t rest
+    if parser.block is not NULL:
+        parser.keep = parser.position
+        return INCOMPLETE
     while parser.remaining:
         if parser.bulk == TRAILER_NEXT:
             rest = size - parser.position
@@ -741,10 +755,10 @@ cdef int parser_filled(Parser* parser, Slices* slices, size_t size) noexcept nog
         return 0
     parser.bulk = TRAILER_NEXT
     parser.trailer = 2
-    parser.block = NULL
     if slices_push(slices, block_data(block), block.size, block) < 0:
-        parser.block = block
         return -1
+    parser.blocks += block.size
+    parser.block = NULL
     return 0
 
 

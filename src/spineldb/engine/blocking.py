@@ -99,9 +99,7 @@ class Blocking:
             waiter = Waiter(context.client, cast("Command", context.command), argv, value)
             self._enter(waiter, value)
         elif isinstance(value, Outside):
-            waiter = Waiter(
-                context.client, cast("Command", context.command), context.argv, None
-            )
+            waiter = Waiter(context.client, cast("Command", context.command), context.argv, None)
             self._mark(waiter)
             waiter.task = asyncio.get_running_loop().create_task(self._outside(waiter, value))
 

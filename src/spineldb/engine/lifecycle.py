@@ -1,0 +1,44 @@
+"""This run of the server: who it is, since when, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spineldb import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How SHUTDOWN wants the server to stop."""
+
+    save: bool | None = None  # True: SAVE, False: NOSAVE, None: as configured
+    now: bool = False  # do not wait for lagging replicas
+    force: bool = False  # stop even if saving fails
+
+
+@dataclass(slots=True)
+class Lifecycle:
+    """Identity and state of the running server."""
+
+    run_id: str = field(default_factory=lambda: secrets.token_hex(20))
+    replid: str = field(default_factory=lambda: secrets.token_hex(20))
+    process_id: int = field(default_factory=os.getpid)
+    started_ms: int = field(default_factory=clock.wall_ms)
+    loading: bool = False
+    stopping: Stop | None = None
+    on_stop: list[Callable[[Stop], None]] = field(default_factory=list)
+
+    @property
+    def uptime_seconds(self) -> int:
+        """Seconds since the start."""
+        return (clock.wall_ms() - self.started_ms) // 1000
+
+    def stop(self, how: Stop) -> None:
+        """Begin to stop the server; a second call changes nothing."""
+        if self.stopping is None:
+            self.stopping = how
+            for act in self.on_stop:
+                act(how)
