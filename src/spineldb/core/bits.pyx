@@ -42,7 +42,7 @@ cdef extern from *:
     ctypedef uint64_t uint128_t "unsigned __int128"
 
 cdef enum:
-    PIECE = 4096                 # bytes combined at a time: result, source and mask fit the L1 cache
+    PIECE = 4096                 # bytes combined at a time: all of it fits the L1 cache
 
 
 cdef inline uint64_t word_at(const uint8_t* p) noexcept nogil:
