@@ -233,20 +233,7 @@ cdef class Dispatcher(Executor):
     def limit_memory(self, int64_t bytes_) -> None:
         """Set maxmemory in bytes; 0 is no limit."""
         self.memory_limit = bytes_
-        self.mark_memory()
-
-    cdef void mark_memory(self) noexcept:
-        """Translate maxmemory into a mark of the allocator's sum, which is cheap to compare.
-
-        Tables and wheels count too; they grow by pages, so once per batch is exact enough to stay
-        within one page of the limit.
-        """
-        cdef size_t used
-        if self.memory_limit <= 0:
-            self.memory_mark = <size_t>-1
-            return
-        used = self.keyspace.used() - self.slabs.used
-        self.memory_mark = <size_t>self.memory_limit - used if <size_t>self.memory_limit > used else 0
+        self.memory_mark = <size_t>bytes_ if bytes_ > 0 else <size_t>-1
 
     def open_gate(self, Session session, uint32_t bits, bint asked=True) -> None:
         """Have a session asked at these gates, or no longer."""
@@ -287,8 +274,6 @@ cdef class Dispatcher(Executor):
         self.keyspace.set_now(now_ms)
         session.active_ms = now_ms
         self.last_ns = monotonic_ns()
-        if self.memory_limit > 0:
-            self.mark_memory()
         self.look_ahead(session, requests, count)
         while done < count:
             if session.flags & STOPPED or not self.execute(session, &requests[done]):

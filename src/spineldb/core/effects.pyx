@@ -19,7 +19,7 @@ from spineldb.core.entry cimport HAS_DEADLINE, entry_deadline, entry_key
 from spineldb.core.slab cimport Ref, at
 from spineldb.core.table cimport table_hash, table_visit_prefix
 from spineldb.clock cimport monotonic_ns
-from spineldb.core.wheel cimport wheel_advance
+from spineldb.core.wheel cimport wheel_advance, wheel_next_ms
 
 from spineldb import errors
 
@@ -262,17 +262,31 @@ cdef class Effects(Undertaker):
         cdef Firing firing
         cdef int64_t until_ns
         cdef bint more = False
+        cdef bint left
         if not (self.may_bury and self.active_expiry):
             return False
         until_ns = monotonic_ns() + budget_us * 1000
         for db in self.keyspace.databases:
             firing.effects = <void*>self
             firing.db = <void*>db
-            while wheel_advance(db.wheel, self.keyspace.now_ms, FIRE_SLICE, fire, &firing):
-                if monotonic_ns() >= until_ns:
+            left = True
+            while left:
+                wheel_advance(db.wheel, self.keyspace.now_ms, FIRE_SLICE, fire, &firing, &left)
+                if left and monotonic_ns() >= until_ns:
                     more = True
                     break
         return more
+
+    def next_expiry_ms(self) -> int:
+        """Return when a key may be due next, in Unix milliseconds; -1 if none ever is."""
+        cdef Database db
+        cdef int64_t one
+        cdef int64_t first = -1
+        for db in self.keyspace.databases:
+            one = wheel_next_ms(db.wheel)
+            if one >= 0 and (first < 0 or one < first):
+                first = one
+        return first
 
 
 cdef enum:
@@ -312,7 +326,7 @@ cdef struct Firing:
     void* db
 
 
-cdef int fire(void* context, uint32_t prefix) except -1:
+cdef int fire(void* context, uint32_t prefix) except -2:
     cdef Firing* firing = <Firing*>context
     (<Effects>firing.effects).expire_prefix(<Database>firing.db, prefix)
     return 0

@@ -66,7 +66,6 @@ cdef class Keyspace:
     cdef readonly int64_t watched_keys       # entries of all `watched` registries
     cdef uint64_t random_state
     cdef public Undertaker undertaker
-    cdef size_t dropping_bytes               # of wheels whose tables are being dropped
     cdef readonly int64_t dropping_keys, dropped_keys   # keys that wait to be freed; freed so far
     cdef int64_t moved_entries                   # by the defragmenting walk
     cdef readonly bint defragmenting
@@ -77,4 +76,3 @@ cdef class Keyspace:
     cdef uint64_t random(self) noexcept
     cdef int frequency_of(self, const uint8_t* entry) noexcept
     cdef int64_t idle_of(self, const uint8_t* entry) noexcept
-    cdef size_t used(self) noexcept

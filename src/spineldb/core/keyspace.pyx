@@ -166,7 +166,7 @@ cdef class Database:
         self.index = index
         self.slabs = keyspace.slabs
         self.table = table_new(keyspace.slabs, &keyspace.hash_key, entry_key)
-        self.wheel = wheel_new(keyspace.now_ms)
+        self.wheel = wheel_new(keyspace.slabs, keyspace.now_ms)
         self.watched = {}
         self.awaited = {}
 
@@ -534,7 +534,7 @@ cdef class Database:
 
     @property
     def bytes(self) -> int:
-        """Memory of the table's segments, its directory and the wheel, to the byte."""
+        """Memory of the table's segments, its directory and the wheel: the part that is overhead."""
         return self.table.bytes + wheel_bytes(self.wheel)
 
     def sizes_of(self, int kind) -> dict:
@@ -693,7 +693,7 @@ cdef class Database:
         if count:
             self.keyspace.work.add(Drop.of(self.keyspace, self.table, self.wheel))
             self.table = table_new(self.slabs, &self.keyspace.hash_key, entry_key)
-            self.wheel = wheel_new(self.keyspace.now_ms)
+            self.wheel = wheel_new(self.slabs, self.keyspace.now_ms)
             self.deadlines = 0
             memset(self.sizes, 0, sizeof(self.sizes))
         return count
@@ -829,17 +829,10 @@ cdef class Keyspace:
             return ACCESS_CYCLE
         return (self.access_now - clock + ACCESS_CYCLE) % ACCESS_CYCLE
 
-    cdef size_t used(self) noexcept:
-        cdef Database db
-        cdef size_t total = self.slabs.used
-        for db in self.databases:
-            total += wheel_bytes(db.wheel)
-        return total + self.dropping_bytes
-
     @property
     def used_memory(self) -> int:
         """Bytes that the dataset allocates: an exact sum, tables and wheels included."""
-        return self.used()
+        return self.slabs.used
 
     @property
     def committed_memory(self) -> int:
@@ -889,7 +882,6 @@ cdef class Drop(Work):
         job.keyspace = keyspace
         job.table = table
         job.wheel = wheel
-        keyspace.dropping_bytes += wheel_bytes(wheel)
         keyspace.dropping_keys += table.count
         return job
 
@@ -904,7 +896,6 @@ cdef class Drop(Work):
         while not table_drain(self.table, WALK_SLICE, free_visited, <void*>keyspace):
             if monotonic_ns() >= until_ns:
                 return False
-        keyspace.dropping_bytes -= wheel_bytes(self.wheel)
         table_delete(self.table)
         wheel_delete(self.wheel)
         self.table = NULL

@@ -81,7 +81,7 @@ class Emergency:
             database=session.db if session is not None else 0,
             client="-" if session is None else f"{session.id} {session.address}",
             reason=text,
-            since=clock.wall_ms() // 1000,
+            since=clock.unix_ms() // 1000,
         )
         self._dispatcher.raise_gate(Gate.GATE_EMERGENCY)
         self._dispatcher.effects.may_bury = False

@@ -26,7 +26,7 @@ class Lifecycle:
     run_id: str = field(default_factory=lambda: secrets.token_hex(20))
     replid: str = field(default_factory=lambda: secrets.token_hex(20))
     process_id: int = field(default_factory=os.getpid)
-    started_ms: int = field(default_factory=clock.wall_ms)
+    started_ms: int = field(default_factory=clock.unix_ms)
     loading: bool = False
     stopping: Stop | None = None
     on_stop: list[Callable[[Stop], None]] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Lifecycle:
     @property
     def uptime_seconds(self) -> int:
         """Seconds since the start."""
-        return (clock.wall_ms() - self.started_ms) // 1000
+        return (clock.unix_ms() - self.started_ms) // 1000
 
     def stop(self, how: Stop) -> None:
         """Begin to stop the server; a second call changes nothing."""

@@ -37,7 +37,7 @@ def compose(
     `seed` (16 bytes) makes hashing and sampling repeatable, for tests.
     """
     settings = settings or Settings()
-    keyspace = Keyspace(settings.databases, seed, now_ms=clock.wall_ms())
+    keyspace = Keyspace(settings.databases, seed, now_ms=clock.unix_ms())
     effects = Effects(keyspace)
     context = Context(effects)
     dispatcher = Dispatcher(effects, context)
