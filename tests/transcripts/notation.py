@@ -92,7 +92,7 @@ class _Reader:
 
 
 _STRING = r'"((?:[^"\\]|\\.)*)"'
-_CONTAINERS = {"[": (list, "]"), "~[": (Set, "]"), ">[": (Push, "]"), "%{": (Map, "}")}
+_CONTAINERS: dict[str, tuple[type[list[Any]], str]] = {"[": (list, "]"), "~[": (Set, "]"), ">[": (Push, "]"), "%{": (Map, "}")}
 
 
 def parse(line: str) -> Any:
@@ -147,8 +147,12 @@ def _pattern(reader: _Reader) -> Any:
     )
     if not found:
         return ...
-    low, high = (float(bound) if bound else None for bound in found.group(2, 3))
+    low, high = (_number(bound) if bound else None for bound in found.group(2, 3))
     return Pattern(found[1], low, high, found[4])
+
+
+def _number(text: str) -> float:
+    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def _word(reader: _Reader) -> Any:  # noqa: PLR0911 - one line per spelling
@@ -177,7 +181,7 @@ def _text(reader: _Reader) -> Any:
     found = reader.accept(rf"([+-])(?:{_STRING}(?=[\s\]}}]|$)|({end}))")
     if not found:
         return ...
-    text = _unquoted(found[2]).decode() if found[2] is not None else found[3]
+    text = _unquoted(found[2]).decode("utf-8", "surrogateescape") if found[2] is not None else found[3]
     return text if found[1] == "+" else ErrorReply(text)
 
 
@@ -205,13 +209,13 @@ def write(value: Any, depth: int = 0) -> str:  # noqa: PLR0911 - one line per ty
             plain = text.isprintable() and text == text.strip() and text[:1] not in ("", '"', "/")
             if plain and not (depth and re.search(r"[\s\]}]", text)):
                 return sigil + text
-            return sigil + quoted(text.encode())
+            return sigil + quoted(text.encode("utf-8", "surrogateescape"))
         case _:
             return _write_scalar(value)
 
 
 def _bound(pattern: Pattern) -> str:
-    low, high = ("" if x is None else f"{x:g}" for x in (pattern.low, pattern.high))
+    low, high = ("" if x is None else str(x) for x in (pattern.low, pattern.high))
     return f"{low}..{high}"
 
 

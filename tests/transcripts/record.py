@@ -16,7 +16,7 @@ from typing import Any
 
 from tests import servers
 from tests.transcripts import notation, transcript
-from tests.transcripts.runner import Conversation, receive
+from tests.transcripts.runner import SILENCE_SECONDS, Conversation, receive
 from tests.transcripts.transcript import NONE, Mark, Section, Step, Transcript
 
 from spineldb.client import ErrorReply
@@ -71,13 +71,14 @@ def _ask(conversation: Conversation, step: Step, remarks: list[str]) -> list[Any
     except KeyError as error:
         remarks.append(f"line {step.line}: {error} was never kept")
         return [NONE]
-    answers = [receive(client, FIRST_SECONDS)]
+    expected = step.expected(conversation.protocol, real=True)
+    silent = expected[:1] == [NONE]
+    answers = [receive(client, SILENCE_SECONDS if silent else FIRST_SECONDS)]
     more = RAW_SECONDS if step.sigil == ">>" else MORE_SECONDS
     while not isinstance(answers[-1], Mark):
         answers.append(receive(client, more))
     if answers[-1] is NONE and len(answers) > 1:
         answers.pop()
-    expected = step.expected(conversation.protocol, real=True)
     for wanted, given in zip(expected, answers, strict=False):
         if not isinstance(wanted, Mark) and not isinstance(given, Mark):
             notation.matches(wanted, given, conversation.protocol, conversation.kept)
