@@ -92,7 +92,12 @@ class _Reader:
 
 
 _STRING = r'"((?:[^"\\]|\\.)*)"'
-_CONTAINERS: dict[str, tuple[type[list[Any]], str]] = {"[": (list, "]"), "~[": (Set, "]"), ">[": (Push, "]"), "%{": (Map, "}")}
+_CONTAINERS: dict[str, tuple[type[list[Any]], str]] = {
+    "[": (list, "]"),
+    "~[": (Set, "]"),
+    ">[": (Push, "]"),
+    "%{": (Map, "}"),
+}
 
 
 def parse(line: str) -> Any:
@@ -181,7 +186,9 @@ def _text(reader: _Reader) -> Any:
     found = reader.accept(rf"([+-])(?:{_STRING}(?=[\s\]}}]|$)|({end}))")
     if not found:
         return ...
-    text = _unquoted(found[2]).decode("utf-8", "surrogateescape") if found[2] is not None else found[3]
+    text = (
+        _unquoted(found[2]).decode("utf-8", "surrogateescape") if found[2] is not None else found[3]
+    )
     return text if found[1] == "+" else ErrorReply(text)
 
 

@@ -132,7 +132,7 @@ def read(path: Path) -> Transcript:
 
 def _read_line(transcript: Transcript, section: Section, line: str, number: int) -> None:
     steps = section.steps
-    if not line.strip() or line.startswith("#"):
+    if not line.strip() or line == "#" or line.startswith("# "):
         section.parts.append(line)
     elif line.startswith("@"):
         _directive(transcript, section, line)
