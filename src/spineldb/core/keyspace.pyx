@@ -12,6 +12,7 @@ Pointers into an entry and `Found` are good until the next change of that databa
 
 from spineldb.clock cimport monotonic_ns
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memcpy, memmove, memset
 
@@ -158,6 +159,7 @@ cdef size_t value_size_of(const uint8_t* entry) noexcept nogil:
     return size
 
 
+@cython.no_gc_clear              # deallocation needs the keyspace's slabs
 cdef class Database:
     """One numbered database."""
 
@@ -869,6 +871,7 @@ cdef class Keyspace:
         return self.work.run(max((until_ns - monotonic_ns()) // 1000, 1)) > 0
 
 
+@cython.no_gc_clear              # as in Database
 cdef class Drop(Work):
     """Free the entries of a table that was flushed, then the table."""
 
