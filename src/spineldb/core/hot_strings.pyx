@@ -114,7 +114,7 @@ cdef bint read_options(Options* options, Slice* argv, int argc, int allowed) noe
         if one & (NX | XX | IFEQ) and flags & (NX | XX | IFEQ) & ~one:
             return False
         if one & (TIMES | KEEPTTL | PERSIST):
-            if flags & (TIMES | KEEPTTL | PERSIST) & ~one or (one & TIMES and flags & one):
+            if flags & (TIMES | KEEPTTL | PERSIST) & ~one:
                 return False
         if one & (TIMES | IFEQ):
             i += 1
