@@ -50,11 +50,17 @@ cdef class Call:
             return self.db.lookup(key.data, key.size, self.request.hash, found)
         return self.find(key, found)
 
-    cdef inline uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL:
+    cdef uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL:
         if entry is not NULL:
             self.hits += 1
             if not self.client.flags & NO_TOUCH:
                 self.keyspace.touch(entry)
+            return entry
+        return self.counted(key, NULL)
+
+    cdef uint8_t* counted(self, Slice* key, uint8_t* entry) except? NULL:
+        if entry is not NULL:
+            self.hits += 1
             return entry
         self.misses += 1
         if self.effects.event_mask & EVENT_KEY_MISS:

@@ -8,7 +8,7 @@ from spineldb.core.keyspace cimport Keyspace
 from spineldb.core.resp cimport Request, Slice
 from spineldb.core.session cimport Executor, Session
 
-cdef enum Gate:                  # what may stand between a command and its execution (one bit each)
+cpdef enum Gate:                 # what may stand between a command and its execution (one bit each)
     GATE_AUTH = 1 << 0           # the session has not authenticated
     GATE_ACL = 1 << 1
     GATE_CLUSTER = 1 << 2
@@ -57,10 +57,10 @@ cdef class Dispatcher(Executor):
     cdef uint32_t index_mask
     cdef readonly Call context               # the one call, an engine.context.Context
     cdef public object hooks                 # engine's Hooks (see dispatch.pyx): what happens around commands
-    cdef readonly tuple gates                # (Gate bit, question) in the order they are asked
+    cdef public tuple gates                  # (Gate bit, question) in the order they are asked
     cdef uint32_t raised                     # Gate bits in force for every session
     cdef readonly int64_t memory_limit       # maxmemory; 0: none
-    cdef size_t memory_mark                  # of `slabs.used`, above which GATE_MEMORY is in force
+    cdef size_t memory_mark                  # GATE_MEMORY is in force above it: the limit, or none
     cdef public int64_t watch_ns             # commands that last this long are told to the hooks
     cdef public int64_t watch_bytes          # and those with a request or a reply of this size
     cdef public bint monitored               # somebody runs MONITOR
@@ -76,5 +76,11 @@ cdef class Dispatcher(Executor):
     cdef bint execute(self, Session session, Request* request) except -1
     cdef bint ask(self, Session session, Request* request, Command command, uint32_t gates) except -1
     cdef int perform(self, Session session, Request* request, Command command) except -1
+    cdef int interpret(self, Call context, Command command, Request* request) except -1
+    cdef int recover(self, Session session, Request* request, Command command, size_t start,
+                     int pieces, bint changed, object error) except -1
+    cdef int reject(self, Session session, Command command, object error) except -1
+    cdef void silence(self, Session session, size_t start, int pieces) noexcept
+    cdef int count_error(self, Session session, size_t start) except -1
     cdef int finish(self, Session session, Request* request, Command command, size_t start,
                     int pieces, bint changed) except -1

@@ -24,7 +24,7 @@ from spineldb.clock cimport monotonic_ns, wall_ms
 from spineldb.core.call cimport Deferred
 from spineldb.core.keyspace cimport Database
 from spineldb.core.resp cimport out_error, out_truncate, out_value
-from spineldb.core.session cimport REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED
+from spineldb.core.session cimport POSTPONED, REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED
 from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entries
 
 from spineldb import errors
@@ -94,20 +94,21 @@ cdef class Command:
         if self.latency is not NULL:
             memset(self.latency, 0, LATENCY_BINS * sizeof(int64_t))
 
-    cdef inline void count_latency(self, int64_t ns) noexcept nogil:
-        cdef int exponent = 0
-        cdef int64_t rest = ns
-        if self.latency is NULL:
-            self.latency = <int64_t*>calloc(LATENCY_BINS, sizeof(int64_t))
-            if self.latency is NULL:
-                return
-        while rest >= 8:
-            rest >>= 1
-            exponent += 1
-        if rest < 4:                     # under 4 ns: one bin
-            rest = 4
-        exponent = exponent * 4 + <int>(rest & 3)
-        self.latency[exponent if exponent < LATENCY_BINS else LATENCY_BINS - 1] += 1
+
+cdef inline void count_latency(Command command, int64_t ns) noexcept:
+    cdef int exponent = 0
+    cdef int64_t rest = ns
+    if command.latency is NULL:
+        command.latency = <int64_t*>calloc(LATENCY_BINS, sizeof(int64_t))
+        if command.latency is NULL:
+            return
+    while rest >= 8:
+        rest >>= 1
+        exponent += 1
+    if rest < 4:                     # under 4 ns: one bin
+        rest = 4
+    exponent = exponent * 4 + <int>(rest & 3)
+    command.latency[exponent if exponent < LATENCY_BINS else LATENCY_BINS - 1] += 1
 
 
 cdef inline uint32_t name_hash(const char* lower, size_t size) noexcept nogil:
@@ -232,20 +233,7 @@ cdef class Dispatcher(Executor):
     def limit_memory(self, int64_t bytes_) -> None:
         """Set maxmemory in bytes; 0 is no limit."""
         self.memory_limit = bytes_
-        self.mark_memory()
-
-    cdef void mark_memory(self) noexcept:
-        """Translate maxmemory into a mark of the allocator's sum, which is cheap to compare.
-
-        Tables and wheels count too; they grow by pages, so once per batch is exact enough to stay
-        within one page of the limit.
-        """
-        cdef size_t used
-        if self.memory_limit <= 0:
-            self.memory_mark = <size_t>-1
-            return
-        used = self.keyspace.used() - self.slabs.used
-        self.memory_mark = <size_t>self.memory_limit - used if <size_t>self.memory_limit > used else 0
+        self.memory_mark = <size_t>bytes_ if bytes_ > 0 else <size_t>-1
 
     def open_gate(self, Session session, uint32_t bits, bint asked=True) -> None:
         """Have a session asked at these gates, or no longer."""
@@ -286,8 +274,6 @@ cdef class Dispatcher(Executor):
         self.keyspace.set_now(now_ms)
         session.active_ms = now_ms
         self.last_ns = monotonic_ns()
-        if self.memory_limit > 0:
-            self.mark_memory()
         self.look_ahead(session, requests, count)
         while done < count:
             if session.flags & STOPPED or not self.execute(session, &requests[done]):
@@ -308,7 +294,7 @@ cdef class Dispatcher(Executor):
             return True
         if command.subcommands is not None and request.argc > 1:
             self.reject(session, None, errors.UnknownSubcommand(
-                command.name, slice_bytes(&request.argv[1])))
+                slice_bytes(&request.argv[1]), command.name.upper()))
             return True
         gates = command.gates & (session.gates | self.raised)
         if command.gates & GATE_MEMORY and self.slabs.used > self.memory_mark:
@@ -316,7 +302,7 @@ cdef class Dispatcher(Executor):
         if gates and not self.ask(session, request, command, gates):
             return session.flags & POSTPONED == 0
         if self.monitored and not command.skips_monitor:
-            self.hooks.monitor(session, arguments(request))
+            self.hooks.monitor(session, command, arguments(request))
         self.perform(session, request, command)
         return True
 
@@ -342,7 +328,7 @@ cdef class Dispatcher(Executor):
 
     cdef int reject(self, Session session, Command command, object error) except -1:
         """Answer an error for a request that was not run."""
-        cdef bytes text = error.wire.encode("utf-8", "surrogateescape")
+        cdef bytes text = error.wire
         cdef size_t start = session.out.used
         if command is not None:
             command.rejected += 1
@@ -359,6 +345,7 @@ cdef class Dispatcher(Executor):
         cdef int64_t dirty = self.effects.dirty
         context.client = session
         context.db = self.keyspace.database(session.db)
+        self.effects.home = session.db
         context.command = command
         context.request = request
         context.out = &session.out
@@ -378,7 +365,7 @@ cdef class Dispatcher(Executor):
 
     cdef int interpret(self, Call context, Command command, Request* request) except -1:
         """Call a Python body with the arguments as bytes and send what it returns."""
-        cdef PyObject*[STACK_ARGUMENTS + 1] stack
+        cdef PyObject* stack[STACK_ARGUMENTS + 1]
         cdef object value, one
         cdef Slice* argv = request.argv + command.words
         cdef int count = request.argc - command.words
@@ -419,17 +406,17 @@ cdef class Dispatcher(Executor):
         out_truncate(&session.out, start, pieces)
         if changed:
             self.hooks.emergency(session, command, arguments(request), error)
-            text = errors.NotPropagated().wire.encode()
+            text = errors.NotPropagated().wire
         elif isinstance(error, errors.CommandError):
-            text = error.wire.encode("utf-8", "surrogateescape")
+            text = error.wire
         elif isinstance(error, MemoryError):
-            text = errors.NoMemory().wire.encode()
+            text = errors.NoMemory().wire
         else:
             self.internal_errors += 1
             self.hooks.failed(session, command, arguments(request), error)
             if not isinstance(error, Exception):
                 raise error
-            text = errors.Internal().wire.encode()
+            text = errors.Internal().wire
         out_error(&session.out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
         return 0
 
@@ -445,7 +432,7 @@ cdef class Dispatcher(Executor):
         command.calls += 1
         command.spent_ns += spent
         if self.track_latency:
-            command.count_latency(spent)
+            count_latency(command, spent)
         if session.out.used > start and session.out.data[start] == c"-":
             command.failed += 1
             self.count_error(session, start)
@@ -500,8 +487,11 @@ cdef class Dispatcher(Executor):
 
     # -- for the engine ------------------------------------------------------------------------------
 
-    def execute_argv(self, Session session, list argv) -> bool:
-        """Run a request given as bytes, as if `session` had sent it; False if it was postponed."""
+    def execute_argv(self, Session session, list argv, int64_t now_ms=-1) -> bool:
+        """Run a request given as bytes, as if `session` had sent it; False if it was postponed.
+
+        `now_ms` is the time to run it at (Unix milliseconds), the clock's if negative.
+        """
         cdef Request request
         cdef Slice* slices = slices_of(argv)
         try:
@@ -509,7 +499,7 @@ cdef class Dispatcher(Executor):
             request.argv = slices
             request.argc = <int>len(argv)
             self.last_ns = monotonic_ns()
-            self.keyspace.set_now(wall_ms())
+            self.keyspace.set_now(wall_ms() if now_ms < 0 else now_ms)
             self.look_ahead(session, &request, 1)
             return self.execute(session, &request)
         finally:

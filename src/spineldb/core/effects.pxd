@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from spineldb.core.keyspace cimport Database, Found, Keyspace, Undertaker
 from spineldb.core.resp cimport Request, Slice
 
-cdef enum EventClass:            # the bits of notify-keyspace-events, as in Redis
+cpdef enum EventClass:           # the bits of notify-keyspace-events, as in Redis
     EVENT_KEYSPACE = 1 << 0      # K
     EVENT_KEYEVENT = 1 << 1      # E
     EVENT_GENERIC = 1 << 2       # g
@@ -35,6 +35,7 @@ cdef class Effects(Undertaker):
     cdef readonly list sinks
     cdef bint feeding                        # there is a sink
     cdef int stream_db                       # the database the stream has selected; -1: none
+    cdef int home                            # the database of the command that runs
     cdef readonly list ready                 # (database, key) that were written and are awaited
     cdef public int64_t awaited_keys         # entries of all `awaited` registries
     cdef public int event_mask               # EventClass bits somebody wants to hear of
@@ -60,3 +61,8 @@ cdef class Effects(Undertaker):
     # The command is over: hand its effects to the sinks.
     cdef int settle(self, Database db, Request* request, bint changed) except -1
     cdef int reset_unit(self) noexcept
+    cdef char* room(self, size_t size) except NULL
+    cdef int select(self, int index) except -1
+    cdef int send_unit(self, Database db) except -1
+    cdef int feed(self, const char* data, size_t size) except -1
+    cdef int expire_prefix(self, Database db, uint32_t prefix) except -1

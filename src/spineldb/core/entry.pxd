@@ -18,7 +18,7 @@ from libc.string cimport memcpy
 
 from spineldb.core.slab cimport Block, block_data
 
-cdef enum Kind:
+cpdef enum Kind:
     NONE = 0
     STRING = 1
     LIST = 2

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy
 
-from spineldb.core.call cimport Body, Call, body
+from spineldb.core.call cimport Body, Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
 from spineldb.core.entry cimport (
     KIND_MASK,
@@ -14,7 +14,7 @@ from spineldb.core.entry cimport (
     entry_value,
 )
 from spineldb.core.keyspace cimport Found
-from spineldb.core.numbers cimport DECIMAL_MAX, SUM_OVERFLOWS, SUM_UNPARSABLE, add_long_double
+from spineldb.core.numbers cimport LONG_DOUBLE_TEXT, SUM_DONE, SUM_NOT_FINITE, Sum, add_long_double
 from spineldb.core.resp cimport (
     Slice,
     out_array,
@@ -29,16 +29,16 @@ from spineldb.core.slab cimport Block
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire.encode()
-cdef bytes NOT_INTEGER = errors.NotInteger().wire.encode()
-cdef bytes OVERFLOW = errors.WouldOverflow().wire.encode()
-cdef bytes DECREMENT_OVERFLOW = errors.DecrementWouldOverflow().wire.encode()
-cdef bytes NOT_FLOAT = errors.NotFloat().wire.encode()
-cdef bytes NAN_OR_INFINITY = errors.IncrementNaN().wire.encode()
-cdef bytes SYNTAX = errors.Syntax().wire.encode()
-cdef bytes TOO_LONG = errors.StringTooLong().wire.encode()
-cdef bytes BAD_OFFSET = errors.OffsetOutOfRange().wire.encode()
-cdef bytes BAD_COUNT = errors.InvalidNumkeys().wire.encode()
+cdef bytes WRONG_TYPE = errors.WrongType().wire
+cdef bytes NOT_INTEGER = errors.NotInteger().wire
+cdef bytes OVERFLOW = errors.Overflow().wire
+cdef bytes DECREMENT_OVERFLOW = errors.DecrementOverflow().wire
+cdef bytes NOT_FLOAT = errors.NotFloat().wire
+cdef bytes NAN_OR_INFINITY = errors.NotFinite().wire
+cdef bytes SYNTAX = errors.Syntax().wire
+cdef bytes TOO_LONG = errors.StringTooLong().wire
+cdef bytes BAD_OFFSET = errors.OffsetOutOfRange().wire
+cdef bytes BAD_COUNT = errors.InvalidNumkeys().wire
 
 cdef int64_t INT64_MAX = <int64_t>0x7fffffffffffffff
 cdef int64_t INT64_MIN = -INT64_MAX - 1
@@ -65,19 +65,6 @@ cdef inline void reply_value(Call call, const uint8_t* entry) noexcept:
     else:
         data = entry_value(entry, &size)
         out_bulk(call.out, data, size)
-
-
-cdef inline bint keyword(const Slice* word, const char* upper, size_t size) noexcept nogil:
-    """Is the argument this option, in any case?"""
-    cdef size_t i
-    cdef char c
-    if word.size != size:
-        return False
-    for i in range(size):
-        c = word.data[i]
-        if (c - 32 if 97 <= c <= 122 else c) != upper[i]:
-            return False
-    return True
 
 
 # -- options that say when a key expires -----------------------------------------------------------
@@ -174,7 +161,7 @@ cdef bint resolve_time(Call call, Slice* time, int unit, int64_t* deadline) exce
 
 
 cdef bint bad_time(Call call) except -1:
-    call.refuse(errors.InvalidExpireTime(call.command.name).wire.encode())
+    call.refuse(errors.InvalidExpire(call.command.name).wire)
     return False
 
 
@@ -391,7 +378,7 @@ cdef int mget(Call call, Slice* argv, int argc) except -1:
 
 
 cdef int wrong_arity(Call call) except -1:
-    return call.refuse(errors.WrongArity(call.command.name).wire.encode())
+    return call.refuse(errors.WrongArity(call.command.name).wire)
 
 
 cdef int mset(Call call, Slice* argv, int argc) except -1:
@@ -559,25 +546,22 @@ cdef int decrby(Call call, Slice* argv, int argc) except -1:
 
 cdef int incrbyfloat(Call call, Slice* argv, int argc) except -1:
     cdef Found found
-    cdef char[DECIMAL_MAX] text
+    cdef char[LONG_DOUBLE_TEXT] text
     cdef Slice result
     cdef const char* data = b"0"
     cdef size_t size = 1
     cdef int64_t deadline = -1
-    cdef int length
+    cdef Sum sum_
     cdef uint8_t* entry = call.first(&argv[1], &found)
     if entry is not NULL:
         if not is_string(entry):
             return call.refuse(WRONG_TYPE)
         data = entry_value(entry, &size)
         deadline = entry_deadline(entry)
-    length = add_long_double(data, size, argv[2].data, argv[2].size, text)
-    if length == SUM_UNPARSABLE:
-        return call.refuse(NOT_FLOAT)
-    if length == SUM_OVERFLOWS:
-        return call.refuse(NAN_OR_INFINITY)
+    sum_ = add_long_double(data, size, argv[2].data, argv[2].size, text, &result.size)
+    if sum_ != SUM_DONE:
+        return call.refuse(NAN_OR_INFINITY if sum_ == SUM_NOT_FINITE else NOT_FLOAT)
     result.data = text
-    result.size = <size_t>length
     result.block = NULL
     call.db.put_string(&found, argv[1].data, argv[1].size, text, result.size, NULL, deadline, 0)
     call.changed(&argv[1], EVENT_STRING, b"incrbyfloat", 1)

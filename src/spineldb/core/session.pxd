@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from spineldb.core.resp cimport Output, Request
 from spineldb.core.slab cimport Slabs
 
-cdef enum SessionFlag:
+cpdef enum SessionFlag:
     CLOSING = 1 << 0             # execute nothing more; close when the output has left
     CLOSE_NOW = 1 << 1           # close without sending what waits
     BLOCKED = 1 << 2             # parked: a command waits for a key, a time or the outside
