@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+import command_reference
 import pytest
 from usage_line import REFERENCE, arguments_of_valkey, reference
 
@@ -103,3 +104,8 @@ def test_an_override_is_needed_and_explained(name: str) -> None:
         pytest.skip("not declared yet")
     assert OVERRIDES[name]["reason"]
     assert any(expected(name)[field] != EXPECTED[name].get(field) for field in expected(name))
+
+
+def test_the_command_reference_is_current() -> None:
+    """Run `PYTHONPATH=src python tests/tools/command_reference.py` to write it anew."""
+    assert command_reference.TARGET.read_text() == command_reference.render(TABLE)

@@ -185,7 +185,7 @@ def test_the_docstring_is_the_documentation() -> None:
     declared = one("X")
     assert declared.summary == "Do it."
     assert declared.complexity == "O(N) in the words"
-    assert declared.documentation == "And more of it. O(N) in\nthe words."
+    assert declared.documentation == "And more of it."
 
 
 def test_names_are_declared_once() -> None:
