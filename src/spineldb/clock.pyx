@@ -5,12 +5,17 @@ callers cimport the inline functions of the header. Tests that need another time
 clock down: nothing here can be set.
 """
 
-from spineldb.clock cimport monotonic_ns, wall_ms
+from spineldb.clock cimport monotonic_ns, wall_ms, wall_us
 
 
 def unix_ms() -> int:
     """Return the wall clock in Unix milliseconds."""
     return wall_ms()
+
+
+def unix_us() -> int:
+    """Return the wall clock in Unix microseconds."""
+    return wall_us()
 
 
 def ticks_ns() -> int:

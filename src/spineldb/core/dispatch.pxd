@@ -60,7 +60,7 @@ cdef class Dispatcher(Executor):
     cdef public tuple gates                  # (Gate bit, question) in the order they are asked
     cdef uint32_t raised                     # Gate bits in force for every session
     cdef readonly int64_t memory_limit       # maxmemory; 0: none
-    cdef size_t memory_mark                  # of `slabs.used`, above which GATE_MEMORY is in force
+    cdef size_t memory_mark                  # GATE_MEMORY is in force above it: the limit, or none
     cdef public int64_t watch_ns             # commands that last this long are told to the hooks
     cdef public int64_t watch_bytes          # and those with a request or a reply of this size
     cdef public bint monitored               # somebody runs MONITOR
@@ -82,6 +82,5 @@ cdef class Dispatcher(Executor):
     cdef int reject(self, Session session, Command command, object error) except -1
     cdef void silence(self, Session session, size_t start, int pieces) noexcept
     cdef int count_error(self, Session session, size_t start) except -1
-    cdef void mark_memory(self) noexcept
     cdef int finish(self, Session session, Request* request, Command command, size_t start,
                     int pieces, bint changed) except -1

@@ -233,20 +233,7 @@ cdef class Dispatcher(Executor):
     def limit_memory(self, int64_t bytes_) -> None:
         """Set maxmemory in bytes; 0 is no limit."""
         self.memory_limit = bytes_
-        self.mark_memory()
-
-    cdef void mark_memory(self) noexcept:
-        """Translate maxmemory into a mark of the allocator's sum, which is cheap to compare.
-
-        Tables and wheels count too; they grow by pages, so once per batch is exact enough to stay
-        within one page of the limit.
-        """
-        cdef size_t used
-        if self.memory_limit <= 0:
-            self.memory_mark = <size_t>-1
-            return
-        used = self.keyspace.used() - self.slabs.used
-        self.memory_mark = <size_t>self.memory_limit - used if <size_t>self.memory_limit > used else 0
+        self.memory_mark = <size_t>bytes_ if bytes_ > 0 else <size_t>-1
 
     def open_gate(self, Session session, uint32_t bits, bint asked=True) -> None:
         """Have a session asked at these gates, or no longer."""
@@ -287,8 +274,6 @@ cdef class Dispatcher(Executor):
         self.keyspace.set_now(now_ms)
         session.active_ms = now_ms
         self.last_ns = monotonic_ns()
-        if self.memory_limit > 0:
-            self.mark_memory()
         self.look_ahead(session, requests, count)
         while done < count:
             if session.flags & STOPPED or not self.execute(session, &requests[done]):
@@ -360,6 +345,7 @@ cdef class Dispatcher(Executor):
         cdef int64_t dirty = self.effects.dirty
         context.client = session
         context.db = self.keyspace.database(session.db)
+        self.effects.home = session.db
         context.command = command
         context.request = request
         context.out = &session.out
@@ -501,8 +487,11 @@ cdef class Dispatcher(Executor):
 
     # -- for the engine ------------------------------------------------------------------------------
 
-    def execute_argv(self, Session session, list argv) -> bool:
-        """Run a request given as bytes, as if `session` had sent it; False if it was postponed."""
+    def execute_argv(self, Session session, list argv, int64_t now_ms=-1) -> bool:
+        """Run a request given as bytes, as if `session` had sent it; False if it was postponed.
+
+        `now_ms` is the time to run it at (Unix milliseconds), the clock's if negative.
+        """
         cdef Request request
         cdef Slice* slices = slices_of(argv)
         try:
@@ -510,7 +499,7 @@ cdef class Dispatcher(Executor):
             request.argv = slices
             request.argc = <int>len(argv)
             self.last_ns = monotonic_ns()
-            self.keyspace.set_now(wall_ms())
+            self.keyspace.set_now(wall_ms() if now_ms < 0 else now_ms)
             self.look_ahead(session, &request, 1)
             return self.execute(session, &request)
         finally:

@@ -19,7 +19,7 @@ from spineldb.core.entry cimport HAS_DEADLINE, entry_deadline, entry_key
 from spineldb.core.slab cimport Ref, at
 from spineldb.core.table cimport table_hash, table_visit_prefix
 from spineldb.clock cimport monotonic_ns
-from spineldb.core.wheel cimport wheel_advance
+from spineldb.core.wheel cimport wheel_advance, wheel_next_ms
 
 from spineldb import errors
 
@@ -69,6 +69,7 @@ cdef class Effects(Undertaker):
 
     def __cinit__(self, Keyspace keyspace):
         self.keyspace = keyspace
+        keyspace.undertaker = self
         self.sinks = []
         self.ready = []
         self.stream_db = -1
@@ -118,9 +119,13 @@ cdef class Effects(Undertaker):
         db.remove(found)
         self.expired_keys += 1
         if self.feeding:
+            if db.index != self.home:
+                self.select(db.index)
             self.command(2, False)
             self.argument(b"DEL", 3)
             self.argument(PyBytes_AS_STRING(name), size)
+            if db.index != self.home:
+                self.select(self.home)
         if self.keyspace.watched_keys | self.awaited_keys | self.event_mask:
             self.announce(db, name, EVENT_EXPIRED, b"expired")
         return True
@@ -149,6 +154,12 @@ cdef class Effects(Undertaker):
         if replaces:
             self.replaced = True
         return 0
+
+    cdef int select(self, int index) except -1:
+        """Have what follows in the unit run in another database."""
+        self.command(2, False)
+        self.argument(b"SELECT", 6)
+        return self.argument_int(index)
 
     cdef int argument(self, const char* data, size_t size) except -1:
         cdef char* p = self.room(size + 32)
@@ -236,6 +247,7 @@ cdef class Effects(Undertaker):
         cdef size_t i, size
         cdef const char* key
         cdef uint8_t* entry
+        self.home = db.index
         while True:
             due.now_ms = self.keyspace.now_ms
             due.count = 0
@@ -262,17 +274,31 @@ cdef class Effects(Undertaker):
         cdef Firing firing
         cdef int64_t until_ns
         cdef bint more = False
+        cdef bint left
         if not (self.may_bury and self.active_expiry):
             return False
         until_ns = monotonic_ns() + budget_us * 1000
         for db in self.keyspace.databases:
             firing.effects = <void*>self
             firing.db = <void*>db
-            while wheel_advance(db.wheel, self.keyspace.now_ms, FIRE_SLICE, fire, &firing):
-                if monotonic_ns() >= until_ns:
+            left = True
+            while left:
+                wheel_advance(db.wheel, self.keyspace.now_ms, FIRE_SLICE, fire, &firing, &left)
+                if left and monotonic_ns() >= until_ns:
                     more = True
                     break
         return more
+
+    def next_expiry_ms(self) -> int:
+        """Return when a key may be due next, in Unix milliseconds; -1 if none ever is."""
+        cdef Database db
+        cdef int64_t one
+        cdef int64_t first = -1
+        for db in self.keyspace.databases:
+            one = wheel_next_ms(db.wheel)
+            if one >= 0 and (first < 0 or one < first):
+                first = one
+        return first
 
 
 cdef enum:
@@ -312,7 +338,7 @@ cdef struct Firing:
     void* db
 
 
-cdef int fire(void* context, uint32_t prefix) except -1:
+cdef int fire(void* context, uint32_t prefix) except -2:
     cdef Firing* firing = <Firing*>context
     (<Effects>firing.effects).expire_prefix(<Database>firing.db, prefix)
     return 0

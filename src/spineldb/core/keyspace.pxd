@@ -41,9 +41,10 @@ cdef class Database:
                              size_t* old_size) except NULL
     cdef int set_deadline(self, Found* found, int64_t deadline) except -1
     cdef int remove(self, Found* found) except -1
-    cdef int rename(self, Found* found, const char* key, size_t key_size, Database target,
-                    int64_t deadline, bint copy) except -1
+    cdef int rename(self, Found* found, Database target, Found* place, const char* key,
+                    size_t key_size, bint copy) except -1
     cdef int push_deadline(self, uint64_t hash, int64_t deadline) except -1
+    cdef void uncount(self, const uint8_t* entry) noexcept
     cdef void count_size(self, int kind, size_t size, int change) noexcept
     cdef int touch_watchers(self, bytes key) except -1
 
@@ -56,6 +57,8 @@ cdef class Keyspace:
     cdef readonly list databases
     cdef readonly WorkQueue work
     cdef public int64_t now_ms               # wall clock, as of the current request
+    cdef int64_t horizon_ms                  # deadlines up to here have passed
+    cdef bint applying_                      # see `applying`
     cdef uint16_t access_now                 # what an access writes into an entry
     cdef int64_t access_origin_s             # the second that access clock 1 stands for
     cdef public bint lfu                     # the access clock holds LFU counters
@@ -65,7 +68,6 @@ cdef class Keyspace:
     cdef readonly int64_t watched_keys       # entries of all `watched` registries
     cdef uint64_t random_state
     cdef public Undertaker undertaker
-    cdef size_t dropping_bytes               # of wheels whose tables are being dropped
     cdef readonly int64_t dropping_keys, dropped_keys   # keys that wait to be freed; freed so far
     cdef int64_t moved_entries                   # by the defragmenting walk
     cdef readonly bint defragmenting
@@ -76,4 +78,3 @@ cdef class Keyspace:
     cdef uint64_t random(self) noexcept
     cdef int frequency_of(self, const uint8_t* entry) noexcept
     cdef int64_t idle_of(self, const uint8_t* entry) noexcept
-    cdef size_t used(self) noexcept

@@ -5,7 +5,8 @@ the replication link have sessions of other kinds. The engine keeps what it need
 in plain fields, because ten thousand idle clients must cost little.
 """
 
-from spineldb.core.resp cimport out_clear, out_value
+from spineldb.core.resp cimport Piece, out_clear, out_value
+from spineldb.core.slab cimport block_data
 
 
 cdef class Session:
@@ -27,10 +28,6 @@ cdef class Session:
     cdef size_t input_capacity(self) noexcept:
         return 0
 
-    def identify(self, int64_t id_) -> None:
-        """Give the session its number (the registry of clients does)."""
-        self.id = id_
-
     @property
     def descriptor(self) -> int:
         """The number of its socket, -1 if it has none of its own."""
@@ -45,6 +42,21 @@ cdef class Session:
         """Append a reply or a push to the output and have it sent."""
         out_value(&self.out, value, self.protocol)
         self.wake()
+
+    def take(self) -> bytes:
+        """Return the replies that wait and forget them: for sessions without a connection."""
+        cdef list parts = []
+        cdef size_t done = 0
+        cdef Piece* piece
+        cdef int i
+        for i in range(self.out.piece_count):
+            piece = &self.out.pieces[i]
+            parts.append(self.out.data[done:piece.position])
+            parts.append(block_data(piece.block)[:piece.size])
+            done = piece.position
+        parts.append(self.out.data[done:self.out.used])
+        out_clear(&self.out)
+        return b"".join(parts)
 
     def has(self, flag: int) -> bool:
         """Tell whether one of the given flags is set."""

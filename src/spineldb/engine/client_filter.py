@@ -154,11 +154,11 @@ def _age(
 
 
 def _older_than(seconds: int) -> Condition:
-    return lambda session: (clock.wall_ms() - session.created_ms) // 1000 >= seconds
+    return lambda session: (clock.unix_ms() - session.created_ms) // 1000 >= seconds
 
 
 def _idle_for(seconds: int) -> Condition:
-    return lambda session: (clock.wall_ms() - session.active_ms) // 1000 >= seconds
+    return lambda session: (clock.unix_ms() - session.active_ms) // 1000 >= seconds
 
 
 def _flags(text: str, *, negated: bool) -> Condition:

@@ -54,13 +54,11 @@ class Clients:
         self._dispatcher = dispatcher
         self._settings = settings
         self._sessions: dict[int, Session] = {}
-        self._last_id = 0
         self._unauthenticated = 0
         self._postponed: set[Session] = set()
         self._pause = Pause.NOTHING
         self._pause_until_ms = 0
         self._pause_timer: asyncio.TimerHandle | None = None
-        self.received = 0  # connections accepted, refused ones included
         self.rejected = 0
 
     def __len__(self) -> int:
@@ -77,11 +75,8 @@ class Clients:
 
     def admit(self, session: Session) -> bytes | None:
         """Register a new client; otherwise return the line by which it is turned away."""
-        self.received += 1
-        self._last_id += 1
-        session.identify(self._last_id)
         session.user = DEFAULT_USER
-        session.created_ms = session.active_ms = clock.wall_ms()
+        session.created_ms = session.active_ms = clock.unix_ms()
         refusal = self._refusal(session)
         if refusal is not None:
             self.rejected += 1
@@ -172,13 +167,13 @@ class Clients:
 
     def pause(self, milliseconds: int, what: Pause) -> None:
         """Hold commands back for a while; a stricter or longer pause in force stays."""
-        until = clock.wall_ms() + milliseconds
+        until = clock.unix_ms() + milliseconds
         self._pause = max(self._pause, what, key=lambda pause: pause.value)
         self._pause_until_ms = max(self._pause_until_ms, until)
         self._dispatcher.raise_gate(Gate.GATE_PAUSE)
         if self._pause_timer is not None:
             self._pause_timer.cancel()
-        remaining = (self._pause_until_ms - clock.wall_ms()) / 1000
+        remaining = (self._pause_until_ms - clock.unix_ms()) / 1000
         self._pause_timer = asyncio.get_running_loop().call_later(remaining, self.resume)
 
     def resume(self) -> None:
@@ -211,7 +206,7 @@ class Clients:
         return " ".join(f"{name}={value}" for name, value in self._fields(session))
 
     def _fields(self, session: Session) -> Iterable[tuple[str, object]]:
-        now_ms = clock.wall_ms()
+        now_ms = clock.unix_ms()
         yield "id", session.id
         yield "addr", session.address
         yield "laddr", session.local_address

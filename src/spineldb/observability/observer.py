@@ -47,7 +47,7 @@ class Observer:
         self, session: Session, command: Command, argv: list[bytes], ns: int, reply_bytes: int
     ) -> None:
         """Record a command that was slow or big."""
-        at, microseconds = clock.wall_ms() // 1000, ns // 1000
+        at, microseconds = clock.unix_ms() // 1000, ns // 1000
         fast = "fast" in command.declaration.flags.names
         self.latency.sample("fast-command" if fast else "command", at, ns // 1_000_000)
         if command.skips_slowlog:
@@ -77,7 +77,7 @@ class Observer:
     def show(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Send a command that is about to run to everybody who monitors."""
         del command
-        micros = clock.wall_us()
+        micros = clock.unix_us()
         words = b" ".join(map(quoted, redacted(argv, self._hides)))
         head = f"{micros // 1_000_000}.{micros % 1_000_000:06d} [{session.db} {session.address}] "
         line = (head.encode() + words).decode("latin-1")

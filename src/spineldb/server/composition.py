@@ -23,7 +23,7 @@ from spineldb.engine.gates import compiled_table
 from spineldb.engine.hooks import Hooks
 from spineldb.engine.introspection import Info
 from spineldb.engine.lifecycle import Lifecycle
-from spineldb.engine.memory import refuse_when_full
+from spineldb.engine.memory import Memory, refuse_when_full
 from spineldb.observability.observer import Observer
 
 
@@ -37,7 +37,7 @@ def compose(
     `seed` (16 bytes) makes hashing and sampling repeatable, for tests.
     """
     settings = settings or Settings()
-    keyspace = Keyspace(settings.databases, seed, now_ms=clock.wall_ms())
+    keyspace = Keyspace(settings.databases, seed, now_ms=clock.unix_ms())
     effects = Effects(keyspace)
     context = Context(effects)
     dispatcher = Dispatcher(effects, context)
@@ -56,6 +56,7 @@ def compose(
         clients=clients,
         emergency=emergency,
         observer=observer,
+        memory=Memory(keyspace, clients),
         info=Info(),
         lifecycle=Lifecycle(),
     )
