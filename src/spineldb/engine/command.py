@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from types import MappingProxyType
-from typing import Any, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, Protocol, Required, TypedDict, TypeVar, Unpack
 
 from spineldb.engine import usage as usage_line
 from spineldb.engine.keyspecs import (
@@ -170,7 +170,7 @@ class Deprecation:
 class Facts(TypedDict, total=False):
     """What a declaration may say beside the usage line and the flags."""
 
-    since: str  # the version that brought the command
+    since: Required[str]  # the version that brought the command
     key: KeyFlag | tuple[KeyFlag, ...]  # what is done to the keys: one for all, or one per spec
     keys: Place | tuple[Place, ...]  # where the keys are, when the usage line does not show it
     extract: Extractor  # finds keys that no spec describes
