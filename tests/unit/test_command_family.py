@@ -73,7 +73,7 @@ def test_info_of_unknown_names_is_null() -> None:
                 }
             ]
         ),
-        [],
+        Members([]),
     ]
 
 

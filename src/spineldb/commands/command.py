@@ -166,7 +166,8 @@ def information(one: Command) -> Reply:
         Members(one.categories.names),
         Members([tip.encode() for tip in one.tips]),
         Members(list(key_specifications(one))),
-        [information(inner) for inner in one.subcommands.values()],
+        # Redis sends an empty set where there are none, and an array where there are some
+        [information(inner) for inner in one.subcommands.values()] or Members([]),
     ]
 
 
