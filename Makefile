@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py
 STAMP := build/release/.stamp
 
-.PHONY: run build test check format clean
+.PHONY: run build test check bench format clean
 
 $(VENV)/.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,6 +34,11 @@ check: build
 	$(BIN)/cython-lint -q src
 	$(BIN)/mypy
 	$(BIN)/pyright
+
+# All rows, into the report; or some, as in `make bench ROWS="cpu.get stall"`. The peers'
+# programs are named by SPINELDB_REDIS8, SPINELDB_VALKEY9 and SPINELDB_REDIS7.
+bench: build
+	$(BIN)/python -m bench $(or $(ROWS),--report docs/benchmarks.md)
 
 clean:
 	rm -rf build

@@ -16,6 +16,7 @@ from bench.figures import Outcome, Row
 from bench.lab import Lab, run
 from bench.machine import Identity, describe, identify
 from bench.rows import ROWS
+from bench.rows.cpu import cpu_rounds
 from bench.servers import peer_programs, subject_program
 
 
@@ -60,7 +61,7 @@ def selected(patterns: Sequence[str], rows: Sequence[Row] = ROWS) -> list[Row]:
 
 def measure(rows: Sequence[Row], lab: Lab, titles: dict[str, str]) -> list[Outcome]:
     """Measure the rows, printing each; an interrupt ends the run but keeps what there is."""
-    outcomes = []
+    outcomes: list[Outcome] = []
     try:
         for row in rows:
             outcomes.append(outcome := run(lab, row))
@@ -103,14 +104,17 @@ def main(arguments: Sequence[str]) -> int:
     if asked.report:
         conditions = {
             "Date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes",
-            "rounds": str(lab.rounds),
             "Run": "quick, a tenth of every size: no basis for conclusions"
             if lab.is_quick
             else "full",
             "Left out": "; ".join(missing) or "nothing",
         }
         asked.report.parent.mkdir(parents=True, exist_ok=True)
-        asked.report.write_text(report.page(outcomes, titles, describe(known), conditions))
+        asked.report.write_text(
+            report.page(
+                outcomes, titles, describe(known), conditions, (lab.rounds, cpu_rounds(lab))
+            )
+        )
     return 1 if any(outcome.failure for outcome in outcomes) else 0
 
 

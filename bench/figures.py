@@ -59,7 +59,7 @@ class Outcome:
 
     row: Row
     subject: str  # the name of the server under test among the samples
-    samples: Mapping[str, Sample] = field(default_factory=dict)
+    samples: Mapping[str, Sample] = field(default_factory=dict[str, Sample])
     failure: str = ""
 
     @property

@@ -15,7 +15,7 @@ def main(port: int, count: int) -> None:
     """Open the connections, PING once on each, say `ready`, and wait."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + 100, hard), hard))
-    held = []
+    held: list[socket.socket] = []
     for _ in range(count):
         connection = socket.create_connection(("127.0.0.1", port))
         connection.sendall(b"*1\r\n$4\r\nPING\r\n")

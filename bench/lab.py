@@ -7,13 +7,18 @@ medians and ratios then compare like with like.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench.figures import Outcome, Row, Sample, median_sample
 from bench.load import ErrorReply
 from bench.servers import SUBJECT, Program, Server, ServerFailed
+
+SETTLE_SECONDS = 20.0  # at most
+SETTLE_WATCH = 0.1
+IDLE_SHARE = 0.05  # of a processor, below which a server counts as idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,18 @@ class Lab:
         """Return a waiting time for this kind of run."""
         return quick if self.is_quick else full
 
+    @staticmethod
+    def settle(server: Server) -> None:
+        """Wait until a server has done what it still does in the background."""
+        give_up_at = time.perf_counter() + SETTLE_SECONDS
+        busy = 1.0
+        while busy > IDLE_SHARE and time.perf_counter() < give_up_at:
+            before, started_at = server.cpu_seconds(), time.perf_counter()
+            time.sleep(SETTLE_WATCH)
+            busy = (server.cpu_seconds() - before) / (time.perf_counter() - started_at)
+
     @contextmanager
-    def servers(self) -> Iterator[list[Server]]:
+    def servers(self) -> Generator[list[Server], None, None]:
         """Start every program; stop them at the end."""
         with ExitStack() as stack:
             yield [stack.enter_context(Server(program)) for program in self.programs]

@@ -26,7 +26,7 @@ from typing import Self
 REPLY_SECONDS = 120
 CHUNK = 1 << 18  # received at once
 FILL_BATCH = 100  # commands
-FILL_PIECE = 50_000  # commands encoded at once: random numbers are drawn by the piece
+FILL_LEADING = 10  # digits of a key that are the same throughout a batch
 
 Reply = bytes | str | int | None | list["Reply"]
 
@@ -74,7 +74,8 @@ class Client:
                 return data
             case b"*":
                 return [self._element() for _ in range(int(rest))]
-        raise ConnectionError(f"not a reply: {line[:40]!r}")
+            case _:
+                raise ConnectionError(f"not a reply: {line[:40]!r}")
 
     def _element(self) -> Reply:
         element = self.read()
@@ -118,7 +119,7 @@ class Placeholder:
     """How a number becomes a word: a bytes format of fixed width, and where the number is from.
 
     `first` and `count` are a range drawn from at random; a count of 0 means the keys there are,
-    None the running number of the request.
+    None running numbers: every occurrence in every request gets the next.
     """
 
     form: bytes
@@ -144,35 +145,35 @@ class Template:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._fields: list[Placeholder] = []
+        self._fields: list[str] = []
         words = text.split()
         self._form = b"*%d\r\n" % len(words) + b"".join(map(self._word, words))
-        self._runs = sum(field.count is None for field in self._fields)
 
     def _word(self, word: str) -> bytes:
         if not (match := re.fullmatch(r"\{(\w+)\}", word)):
             data = word.encode()
             return b"$%d\r\n%b\r\n" % (len(data), data.replace(b"%", b"%%"))
+        self._fields.append(match[1])
         field = PLACEHOLDERS[match[1]]
-        self._fields.append(field)
         return b"$%d\r\n%b\r\n" % (field.width, field.form)
 
     @property
     def is_consuming(self) -> bool:
         """Whether a second run would not find what the first one found."""
-        return self._runs > 0
+        return any(PLACEHOLDERS[name].count is None for name in self._fields)
 
     def expand(self, start: int, stop: int, keys: int, seed: int = 1) -> Iterator[bytes]:
         """Yield the requests number `start` to `stop`, for a dataset of `keys` keys."""
         if not self._fields:
             return iter([self._form % ()] * (stop - start))
         random = Random(f"{seed} {start}")
-        running = iter(range(self._runs))
         columns: list[Iterable[int]] = []
-        for field in self._fields:
+        for place, name in enumerate(self._fields):
+            field = PLACEHOLDERS[name]
             if field.count is None:
-                first = start * self._runs + next(running)
-                columns.append(range(first, stop * self._runs, self._runs))
+                step = self._fields.count(name)
+                first = start * step + self._fields[:place].count(name)
+                columns.append(range(first, stop * step, step))
             else:
                 drawn = range(field.first, field.first + (field.count or keys))
                 columns.append(random.choices(drawn, k=stop - start))
@@ -240,21 +241,33 @@ def reply_parser(client: Client, replies: int) -> Drain:
 
 
 def fill(client: Client, template: Template, start: int, stop: int) -> None:
-    """Run a setup template for the keys `start` to `stop`; its replies have one line each.
+    """Run a setup template for the keys `start` to `stop`, both multiples of `FILL_BATCH`.
 
-    At most two batches are under way: enough to keep the server busy, too few to make another
-    client wait. The first reply is looked at; an error is raised.
+    Its replies have one line each. At most two batches are under way: enough to keep the server
+    busy, too few to make another client wait. The first reply is looked at; an error is raised.
     """
     lines_per_reply(client, next(template.expand(start, start + 1, stop)))
     receive = client.socket.recv_into
     buffer = bytearray(CHUNK)
     owed = 0
-    for first in range(start, stop, FILL_PIECE):
-        requests = template.expand(first, min(first + FILL_PIECE, stop), stop)
-        while batch := list(islice(requests, FILL_BATCH)):
-            client.socket.sendall(b"".join(batch))
-            owed += len(batch)
-            while owed > FILL_BATCH:
-                owed -= buffer.count(b"\n", 0, receive(buffer))
+    for batch in fill_batches(template, start, stop):
+        client.socket.sendall(batch)
+        owed += FILL_BATCH
+        while owed > FILL_BATCH:
+            owed -= buffer.count(b"\n", 0, receive(buffer))
     while owed > 0:
         owed -= buffer.count(b"\n", 0, receive(buffer))
+
+
+def fill_batches(template: Template, start: int, stop: int) -> Iterator[bytes]:
+    """Yield the requests of consecutive keys, a batch at a time, in a twentieth of the time.
+
+    One batch is made; the others are copies with other leading digits in their keys. So the
+    random numbers in a setup template repeat with every batch.
+    """
+    assert start % FILL_BATCH == stop % FILL_BATCH == 0
+    leading = 10**FILL_LEADING - 1
+    digits = b"%d" % leading
+    model = b"".join(template.expand(leading * FILL_BATCH, (leading + 1) * FILL_BATCH, stop))
+    for number in range(start // FILL_BATCH, stop // FILL_BATCH):
+        yield model.replace(digits, b"%0*d" % (FILL_LEADING, number))

@@ -33,7 +33,7 @@ def identity_of(info: dict[str, str]) -> Identity:
     """Read an identity from the fields of INFO."""
     kinds = {"spineldb_version": "SpinelDB", "valkey_version": "Valkey", "redis_version": "Redis"}
     title = next((f"{kind} {info[key]}" for key, kind in kinds.items() if key in info), "unknown")
-    details = []
+    details: list[str] = []
     if allocator := info.get("mem_allocator"):
         note = " (as its wheel is built)" if "Valkey" in title and allocator == "libc" else ""
         details.append(f"allocator {allocator}{note}")

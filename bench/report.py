@@ -13,9 +13,10 @@ INTRODUCTION = """\
 # Benchmarks
 
 `make bench` wrote this page. Every figure was taken in one run, the servers in turn, each on the
-same machine and with the same bytes sent to it; a figure is the median of {rounds} rounds. Less is
-better in all of them. *Ratio* is SpinelDB's figure as a multiple of the best of the others, *limit*
-is what it may be at most: a multiple of the best (×), or the figure itself.
+same machine and with the same bytes sent to it; a figure is the median of {rounds} rounds, for CPU
+of {cpu_rounds}. Less is better in all of them. *Ratio* is SpinelDB's figure as a multiple of the
+best of the others, *limit* is what it may be at most: a multiple of the best (×), or the figure
+itself.
 
 CPU is user and system time of the server's whole process, as the operating system accounts it,
 divided by the exact number of commands; behind it stands the throughput that went with it, in
@@ -90,9 +91,11 @@ def page(
     titles: Mapping[str, str],
     machine: Iterable[tuple[str, str]],
     conditions: Mapping[str, str],
+    rounds: tuple[int, int],
 ) -> str:
-    """Write the whole page; `conditions` holds the rounds, the date, and what was left out."""
-    lines = [INTRODUCTION.format(rounds=conditions["rounds"]), "## The machine", ""]
+    """Write the whole page; `rounds` are those of most rows and those of CPU."""
+    most, of_cpu = rounds
+    lines = [INTRODUCTION.format(rounds=most, cpu_rounds=of_cpu), "## The machine", ""]
     lines += ["| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in machine]
     lines += [f"| {name} | {value} |" for name, value in conditions.items()]

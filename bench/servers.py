@@ -71,7 +71,8 @@ def subject_program(path: str | None = None) -> Program:
 
 def peer_programs(environment: Mapping[str, str]) -> tuple[list[Program], list[str]]:
     """Return the peers named by environment variables, and a line for each that is missing."""
-    found, missing = [], []
+    found: list[Program] = []
+    missing: list[str] = []
     for variable, name in PEERS.items():
         path = environment.get(variable, "")
         if path and (program := shutil.which(path)):

@@ -6,7 +6,6 @@ server's own counters it includes the system calls. Throughput stands beside it 
 
 from __future__ import annotations
 
-import gc
 import re
 import time
 from contextlib import ExitStack
@@ -31,7 +30,7 @@ from bench.servers import Server
 
 CONNECTIONS = 50
 HOT_KEYS = 1_000_000
-HOT_COMMANDS = {1: 100_000, 16: 400_000, 100: 600_000}
+HOT_COMMANDS = {1: 60_000, 16: 250_000, 100: 400_000}
 HOT_LIMITS = {1: Limit(0.95), 16: Limit(0.8), 100: Limit(0.8)}
 OTHER_PIPELINE = 16
 STRAY_COMMANDS = 100  # between two readings of a counter: our own INFO, and what a server counts
@@ -101,14 +100,18 @@ def counters(server: Server) -> tuple[int, int]:
     return int(stats.get("total_commands_processed", 0)), int(stats.get("total_error_replies", 0))
 
 
+def cpu_rounds(lab: Lab) -> int:
+    """Return how many samples to take: many short ones, since a neighbour's burst spoils one."""
+    return 2 * lab.rounds - 1
+
+
 def measure(command: Command, pipeline: int, lab: Lab) -> dict[str, Sample]:
     """Measure one command at one depth on every server that has it."""
     contest = Contest(command, pipeline)
-    gc.freeze()
     with lab.servers() as servers:
         able = [server for server in servers if contest.prepare(server)]
         assert able, "no server accepts this command"
-        return lab.interleave(able, contest.sample)
+        return lab.interleave(able, contest.sample, cpu_rounds(lab))
 
 
 def hot_row(command: Command, pipeline: int) -> Row:

@@ -18,7 +18,7 @@ from bench.lab import Lab
 from bench.load import Template, batches, encode, fill, line_counter, saturate
 from bench.servers import Server
 
-SIZES = [500_000 + step * 500_000 // 7 for step in range(8)]
+SIZES = [500_000 + step * 500 // 7 * 1000 for step in range(8)]
 VALUES = {10: Limit(0.7), 64: Limit(0.8), 1024: Limit(0.98)}
 KEYS_DELETED_FROM = 1_000_000
 KEYS_LEFT = 100_000
@@ -31,7 +31,7 @@ def bytes_per_key(lab: Lab, template: Template) -> dict[str, Sample]:
 
     One server after the other: a resident set does not drift as CPU time does.
     """
-    samples = {}
+    samples: dict[str, Sample] = {}
     for program in lab.programs:
         with Server(program) as server:
             samples[program.name] = Sample(statistics.mean(growth_per_key(lab, server, template)))
@@ -41,7 +41,8 @@ def bytes_per_key(lab: Lab, template: Template) -> dict[str, Sample]:
 def growth_per_key(lab: Lab, server: Server, template: Template) -> list[float]:
     """Return the growth per key at each size; the server gets a moment of rest before each."""
     empty = server.resident_bytes()
-    figures, filled = [], 0
+    figures: list[float] = []
+    filled = 0
     for size in map(lab.scaled, SIZES):
         fill(server.control, template, filled, size)
         filled = size

@@ -50,6 +50,7 @@ def measure(scenario: Scenario, lab: Lab) -> dict[str, Sample]:
 
         def sample(server: Server) -> Sample:
             server.control.ask("FLUSHALL")
+            lab.settle(server)
             scenario.prepare(server, lab)
             gap = largest_gap(server, lambda: scenario.happen(server, lab))
             return Sample(max(0.0, gap - idle[server.name]))
@@ -69,6 +70,7 @@ def grow(server: Server, lab: Lab) -> None:
 def fill_many(server: Server, lab: Lab) -> None:
     """Have a million keys."""
     fill(server.control, FILL, 0, lab.scaled(MANY_KEYS))
+    lab.settle(server)
 
 
 def fill_due(server: Server, lab: Lab) -> None:
@@ -98,6 +100,7 @@ def make_big(server: Server, lab: Lab) -> None:
     """Have one string of 512 MB, every page of it written."""
     size = lab.scaled(BIG_STRING)
     server.control.ask("SETRANGE", "big", str(size - 1), "x")
+    lab.settle(server)
 
 
 def remove_big(command: str) -> Callable[[Server, Lab], None]:
