@@ -1,3 +1,8 @@
-"""TODO."""
+"""The commands: one module per family, each the thin part that speaks RESP."""
 
 from __future__ import annotations
+
+from spineldb.commands import command
+
+#: Every family of the server.
+FAMILIES = (command.family,)

@@ -4,20 +4,21 @@
     byte 1      key length      (0 and unused when WIDE)
     byte 2      value length    (0 and unused when WIDE)
     bytes 3-4   access clock: seconds of last use, or LFU counter and minutes
-    6 bytes     deadline in Unix milliseconds, if HAS_DEADLINE
+    6 bytes     deadline in Unix milliseconds, if HAS_DEADLINE (8 bytes when WIDE)
     8 bytes     key length, value length (32 bits each), if WIDE
     then the key, then the value
 
-A wide entry whose value length is OUTSIDE keeps in place of the value the address of a `Block`.
+An entry is wide when its key or value is longer than NARROW_MAX or its deadline needs more than
+48 bits. A wide entry whose value length is OUTSIDE keeps in place of the value the address of a `Block`.
 Nothing is aligned: fields are read with memcpy, which compiles to one load.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from spineldb.core.slab cimport BLOCK_FROM, Block, block_data
+from spineldb.core.slab cimport Block, block_data
 
-cdef enum Kind:
+cpdef enum Kind:
     NONE = 0
     STRING = 1
     LIST = 2
@@ -35,10 +36,14 @@ cdef enum:
     PACKED = 0x80
 
     HEADER = 5
-    DEADLINE_BYTES = 6
+    CLOCK = 3                    # where the access clock stands
     WIDE_BYTES = 8
+    NARROW_MAX = 255             # longest key and value of an entry that is not wide
+    INLINE_MAX = 1984            # longest value kept in the entry itself
 
-cdef uint32_t OUTSIDE = 0xffffffff
+cdef enum:
+    # A longer value is in a block: this length is written in place of its own.
+    OUTSIDE = 0xffffffff
 
 cdef inline uint32_t load32(const uint8_t* p) noexcept nogil:
     cdef uint32_t v
@@ -48,8 +53,12 @@ cdef inline uint32_t load32(const uint8_t* p) noexcept nogil:
 cdef inline void store32(uint8_t* p, uint32_t v) noexcept nogil:
     memcpy(p, &v, 4)
 
+cdef inline size_t deadline_bytes(uint8_t flags) noexcept nogil:
+    """6, or 8 in a wide entry, or 0 without a deadline."""
+    return (6 + ((flags & WIDE) >> 4)) if flags & HAS_DEADLINE else 0
+
 cdef inline size_t key_offset(const uint8_t* e) noexcept nogil:
-    return HEADER + (DEADLINE_BYTES if e[0] & HAS_DEADLINE else 0) + (WIDE_BYTES if e[0] & WIDE else 0)
+    return HEADER + deadline_bytes(e[0]) + ((e[0] & WIDE) >> 2)
 
 cdef inline const char* entry_key(const uint8_t* e, size_t* size) noexcept nogil:
     cdef size_t offset = key_offset(e)
@@ -58,11 +67,60 @@ cdef inline const char* entry_key(const uint8_t* e, size_t* size) noexcept nogil
 
 cdef inline int64_t entry_deadline(const uint8_t* e) noexcept nogil:
     """Unix milliseconds, or -1 if the key never expires."""
-    cdef uint64_t v = 0
+    cdef int64_t v = 0
     if not e[0] & HAS_DEADLINE:
         return -1
-    memcpy(&v, e + HEADER, DEADLINE_BYTES)
-    return <int64_t>v
+    memcpy(&v, e + HEADER, deadline_bytes(e[0]))
+    return v
 
-cdef inline void set_entry_deadline(uint8_t* e, int64_t at_ms) noexcept nogil:
-    memcpy(e + HEADER, &at_ms, DEADLINE_BYTES)
+cdef inline void store_deadline(uint8_t* e, int64_t at_ms) noexcept nogil:
+    memcpy(e + HEADER, &at_ms, deadline_bytes(e[0]))
+
+cdef inline Block* entry_block(const uint8_t* e) noexcept nogil:
+    """The block that holds the value, or NULL when it is in the entry."""
+    cdef size_t offset
+    cdef Block* block
+    if not e[0] & WIDE:
+        return NULL
+    offset = key_offset(e)
+    if load32(e + offset - 4) != <uint32_t>OUTSIDE:
+        return NULL
+    memcpy(&block, e + offset + load32(e + offset - WIDE_BYTES), sizeof(Block*))
+    return block
+
+cdef inline char* entry_value(const uint8_t* e, size_t* size) noexcept nogil:
+    """Where the value lies and how long it is, in the entry or in its block."""
+    cdef size_t offset = key_offset(e)
+    cdef uint32_t key_size
+    cdef uint32_t value_size
+    cdef Block* block
+    if not e[0] & WIDE:
+        size[0] = e[2]
+        return <char*>(e + offset + e[1])
+    key_size = load32(e + offset - WIDE_BYTES)
+    value_size = load32(e + offset - 4)
+    if value_size == <uint32_t>OUTSIDE:
+        memcpy(&block, e + offset + key_size, sizeof(Block*))
+        size[0] = block.size
+        return block_data(block)
+    size[0] = value_size
+    return <char*>(e + offset + key_size)
+
+cdef inline size_t entry_size(const uint8_t* e) noexcept nogil:
+    """Bytes that the entry needs (its class size is what it takes)."""
+    cdef size_t offset = key_offset(e)
+    cdef uint32_t value_size
+    if not e[0] & WIDE:
+        return offset + e[1] + e[2]
+    value_size = load32(e + offset - 4)
+    return offset + load32(e + offset - WIDE_BYTES) + (
+        sizeof(Block*) if value_size == <uint32_t>OUTSIDE else value_size)
+
+cdef inline uint16_t access_clock(const uint8_t* e) noexcept nogil:
+    cdef uint16_t v
+    memcpy(&v, e + CLOCK, 2)
+    return v
+
+cdef inline void set_access_clock(uint8_t* e, uint16_t v) noexcept nogil:
+    if access_clock(e) != v:     # do not dirty a page that a snapshot child shares for nothing
+        memcpy(e + CLOCK, &v, 2)

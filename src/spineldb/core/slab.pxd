@@ -7,27 +7,57 @@ the key never copies it and never frees it under the writer. Everything handed o
 the byte, in `Slabs.used`.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 ctypedef uint32_t Ref            # 0 is no entry
 
 cdef enum:
     GRAIN = 8                    # bytes: the unit of a Ref and the step between size classes
     BLOCK_FROM = 2048            # entries above this many bytes keep their value in a block
+    PAGE = 4096                  # bytes: what `used` counts runs in
+    SLAB_BYTES = 16384
+    FINE_MAX = 4096              # up to here classes are GRAIN apart,
+    COARSE_MAX = 32768           # up to here COARSE apart; beyond, an entry is a run of whole pages
+    COARSE = 512
+
+cdef enum BlockFlag:
+    MAPPED = 1                   # from mmap, grown by mremap, given back in slices
 
 cdef struct Block:
     uint32_t references          # the entry's, and one for each reply still being sent
-    uint32_t flags               # MAPPED: from mmap, grown by mremap, given back in slices
+    uint32_t flags               # BlockFlag
     size_t capacity              # bytes that `data` may hold
     size_t size                  # bytes in use
     # the data follow: see block_data()
 
 cdef struct Slabs:
     char* base                   # start of the reserved address space
-    size_t used                  # exact sum of what is allocated: class sizes and blocks
+    size_t used                  # exact sum of what is allocated: class sizes, blocks, tables' own
     size_t block_bytes           # the part of `used` that is in blocks
+    size_t queued_bytes          # the part of `used` that only waits for slab_drain
+    # A snapshot child shares our pages: set by whoever forks, cleared when the child has ended.
+    # Meanwhile tables neither shrink nor merge, and nobody defragments.
+    bint shared
+    # Tests only: the `fail_in`-th allocation from now fails, once; 0 is never.
+    int64_t fail_in
     # what follows is the allocator's own (see slab.pyx)
     void* state
+
+cdef extern from *:
+    """
+    #include <stddef.h>
+    #ifdef SPINELDB_SANITIZE
+    #include <sanitizer/asan_interface.h>
+    #define spinel_poison(p, n) __asan_poison_memory_region((p), (n))
+    #define spinel_unpoison(p, n) __asan_unpoison_memory_region((p), (n))
+    #else
+    #define spinel_poison(p, n) ((void)(p), (void)(n))
+    #define spinel_unpoison(p, n) ((void)(p), (void)(n))
+    #endif
+    """
+    void poison "spinel_poison"(void* p, size_t n) noexcept nogil
+    void unpoison "spinel_unpoison"(void* p, size_t n) noexcept nogil
 
 cdef inline void* at(const Slabs* slabs, Ref ref) noexcept nogil:
     """Address of an entry. Valid until the next allocation moves or frees that entry."""
@@ -35,7 +65,11 @@ cdef inline void* at(const Slabs* slabs, Ref ref) noexcept nogil:
 
 cdef inline size_t class_size(size_t size) noexcept nogil:
     """Bytes that an entry of `size` really takes: entries may grow in place up to this."""
-    return (size + GRAIN - 1) & ~<size_t>(GRAIN - 1)
+    if size <= FINE_MAX:
+        return (size + GRAIN - 1) & ~<size_t>(GRAIN - 1)
+    if size <= COARSE_MAX:
+        return (size + COARSE - 1) & ~<size_t>(COARSE - 1)
+    return (size + PAGE - 1) & ~<size_t>(PAGE - 1)
 
 cdef inline char* block_data(Block* block) noexcept nogil:
     return <char*>block + sizeof(Block)
@@ -50,6 +84,31 @@ cdef void slab_free(Slabs* slabs, Ref ref, size_t size) noexcept nogil
 cdef bint slab_sparse(const Slabs* slabs, Ref ref, size_t size) noexcept nogil
 # Bytes of memory the slabs hold from the system, counted blocks apart (for INFO's allocator_*).
 cdef size_t slab_committed(const Slabs* slabs) noexcept nogil
+
+cdef inline void slab_resized(Slabs* slabs, Ref ref, size_t old, size_t new) noexcept nogil:
+    """Tell that an entry now uses `new` bytes of its class: for the sanitizer."""
+    cdef char* p = <char*>at(slabs, ref)
+    if new > old:
+        unpoison(p, new)
+    elif new < old:
+        poison(p + new, class_size(old) - new)
+
+# Move an entry to a fuller slab: the new Ref, or 0 if there is no memory. What pointed at the old
+# one is the caller's to correct before anything else runs.
+cdef Ref slab_move(Slabs* slabs, Ref ref, size_t size) noexcept nogil
+
+# A run: one slab of which the first `pages` pages are used, counted by page. For tables' segments.
+cdef Ref slab_run(Slabs* slabs, int pages) noexcept nogil
+cdef void slab_run_resize(Slabs* slabs, Ref ref, int old_pages, int new_pages) noexcept nogil
+cdef void slab_run_free(Slabs* slabs, Ref ref, int pages) noexcept nogil
+
+cdef inline size_t malloc_cost(size_t size) noexcept nogil:
+    """What the C library takes for `size` bytes: a header of 8, a multiple of 16 (as in glibc)."""
+    return (size + 8 + 15) & ~<size_t>15
+
+# Counted memory of the C library, for what is neither entry nor block (directories, for example).
+cdef void* slab_malloc(Slabs* slabs, size_t size) noexcept nogil
+cdef void slab_malloc_free(Slabs* slabs, void* p, size_t size) noexcept nogil
 
 cdef Block* block_new(Slabs* slabs, size_t capacity) noexcept nogil           # NULL: no memory
 cdef Block* block_resize(Slabs* slabs, Block* block, size_t capacity) noexcept nogil

@@ -22,7 +22,7 @@ cdef struct Place:               # where an entry's reference is kept, or where 
 cdef struct Table:
     uint64_t count               # entries
     uint64_t geometry            # grows whenever references change their places
-    size_t bytes                 # memory of segments and directory, to the byte
+    size_t bytes                 # the table's own memory, to the byte; it is in `slabs.used` too
     Slabs* slabs
     const HashKey* key
     KeyOf key_of
@@ -40,22 +40,41 @@ cdef void table_prefetch_entries(const Table* table, uint64_t hash) noexcept nog
 # The entry, or 0. `place` (may be NULL) tells where, for table_replace and table_remove.
 cdef Ref table_find(const Table* table, uint64_t hash, const char* key, size_t size,
                     Place* place) noexcept nogil
+# The place of a known entry: False if the table does not hold this very reference.
+cdef bint table_find_ref(const Table* table, uint64_t hash, Ref ref, Place* place) noexcept nogil
 # The key must be absent. Raises MemoryError and changes nothing when there is no memory.
 cdef int table_insert(Table* table, uint64_t hash, Ref ref) except -1
 # The same key in another allocation: no probing, no geometry change.
 cdef void table_replace(Table* table, const Place* place, Ref ref) noexcept nogil
 # Forgets the entry (which stays allocated: it is the caller's) and may shrink.
 cdef void table_remove(Table* table, uint64_t hash, const Place* place) noexcept
-# Are there entries with this hash prefix (its upper `bits`)? Visits each of them.
+# Are there entries with this hash prefix (its upper `bits`)? Visits each of them, with its whole
+# hash. The visitor may change the table as it likes; through `ref` it may replace or remove.
 cdef int table_visit_prefix(Table* table, uint64_t prefix, int bits, Visit visit,
                             void* context) except -2
 
-# SCAN: visits every entry homed in the cursor's bucket and returns the next cursor (0: the end).
-# Every entry present from a scan's first call to its last is visited, whatever happens between.
+# SCAN: visits every entry homed in the cursor's bucket, with its whole hash, and returns the next
+# cursor, 48 bits (0: the end). Every entry present from a scan's first call to its last is visited,
+# whatever happens between. The visitor must not change the table; what it stores in `ref` is lost.
 cdef uint64_t table_scan(Table* table, uint64_t cursor, Visit visit, void* context) except? 1
 # A fair random entry (0 if the table is empty). `random` is 64 random bits, more are derived.
 cdef Ref table_random(const Table* table, uint64_t random) noexcept nogil
-# One budgeted step of a walk over all entries in memory order, for defragmenting, freeing and
-# digests: visits about `limit` entries from `*position` on and advances it; returns 1 at the end.
+# One budgeted step of a walk over all entries in memory order, for defragmenting and digests:
+# visits about `limit` entries from `*position` on (0 to begin) and advances it; returns 1 at the
+# end. It reads no entry, so `hash` is only as much as the table knows: the upper bits, then zeros.
+# Like a scan it misses nothing that stays; within a step the visitor changes nothing but `ref`.
 cdef int table_walk(Table* table, uint64_t* position, int64_t limit, Visit visit,
                     void* context) except -1
+# One budgeted step of taking a table apart that nobody looks at any more: visits about `limit`
+# entries, forgets them and frees their segments; returns 1 when the table is empty. From the first
+# step on only table_drain and table_delete may be called.
+cdef int table_drain(Table* table, int64_t limit, Visit visit, void* context) except -1
+# The defragmenting step: table_walk which moves what lies in sparse slabs. `size_of` tells an
+# entry's size, 0 if it may not move (pinned); adds the entries moved to `*moved`; 1 at the end.
+ctypedef size_t (*SizeOf)(const uint8_t* entry) noexcept nogil
+cdef int table_defragment(Table* table, uint64_t* position, int64_t limit, SizeOf size_of,
+                          int64_t* moved) except -1
+
+# For tests and figures.
+cdef list table_faults(const Table* table)
+cdef dict table_shape(const Table* table)

@@ -11,5 +11,6 @@ cdef class WorkQueue:
     cdef list jobs
     cdef readonly int64_t done_count         # jobs finished since the start
     cdef void add(self, Work job)
-    # Round robin over the jobs for at most `budget_us`; returns the jobs still queued.
+    # Round robin over the jobs for at most `budget_us`; returns the jobs still queued. A job that
+    # raises is dropped, and the exception goes on to the caller.
     cdef Py_ssize_t run(self, int64_t budget_us) except -1

@@ -1,3 +1,3 @@
-"""TODO."""
+"""The engine: how any command is declared and run."""
 
 from __future__ import annotations

@@ -1,0 +1,99 @@
+"""A call: what the body of a command may touch.
+
+Compiled bodies use the C functions; `engine.context.Context` adds what Python bodies use. There is
+one call per dispatcher, refilled for each command: commands run to completion, one at a time.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+
+from spineldb.core.effects cimport EVENT_KEY_MISS
+from spineldb.core.resp cimport out_error
+from spineldb.core.session cimport NO_TOUCH
+from spineldb.core.table cimport table_hash
+
+
+cdef class Body:
+    """A compiled body of a command (a function of C; see `BodyFunction`)."""
+
+    def __repr__(self) -> str:
+        return f"<compiled body {self.name}>"
+
+
+cdef Body body(BodyFunction function, str name):
+    cdef Body made = Body.__new__(Body)
+    made.function = function
+    made.name = name
+    return made
+
+
+cdef class Deferred:
+    """A command's answer that is not a reply: the client is parked, or gets none at all."""
+
+
+#: Returned by a command that answers nothing (CLIENT REPLY OFF).
+NO_REPLY = Deferred()
+
+
+cdef class Call:
+    """What the body of a command may touch."""
+
+    def __cinit__(self, Effects effects, *args, **kwargs):
+        self.effects = effects
+        self.keyspace = effects.keyspace
+
+    cdef uint8_t* find(self, Slice* key, Found* found) except? NULL:
+        return self.db.lookup(
+            key.data, key.size, table_hash(self.db.table, key.data, key.size), found)
+
+    cdef uint8_t* first(self, Slice* key, Found* found) except? NULL:
+        if self.request.hashed:
+            return self.db.lookup(key.data, key.size, self.request.hash, found)
+        return self.find(key, found)
+
+    cdef uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL:
+        if entry is not NULL:
+            self.hits += 1
+            if not self.client.flags & NO_TOUCH:
+                self.keyspace.touch(entry)
+            return entry
+        return self.counted(key, NULL)
+
+    cdef uint8_t* counted(self, Slice* key, uint8_t* entry) except? NULL:
+        if entry is not NULL:
+            self.hits += 1
+            return entry
+        self.misses += 1
+        if self.effects.event_mask & EVENT_KEY_MISS:
+            self.effects.on_event(
+                self.db.index, EVENT_KEY_MISS, b"keymiss", key.data[:key.size])
+        return NULL
+
+    cdef uint8_t* read_first(self, Slice* key, Found* found) except? NULL:
+        return self.accessed(key, self.first(key, found))
+
+    cdef uint8_t* read(self, Slice* key, Found* found) except? NULL:
+        return self.accessed(key, self.find(key, found))
+
+    cdef int changed(self, Slice* key, int event_class, const char* event, int64_t count) except -1:
+        return self.effects.changed(self.db, key.data, key.size, event_class, event, count)
+
+    cdef int refuse(self, bytes text) except -1:
+        """Answer an error; the body returns right after it and has changed nothing."""
+        out_error(self.out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
+        return 0
+
+    @property
+    def argv(self) -> list:
+        """The request's arguments, the command's name first (copies)."""
+        cdef int i
+        return [
+            PyBytes_FromStringAndSize(self.request.argv[i].data, <Py_ssize_t>self.request.argv[i].size)
+            for i in range(self.request.argc)
+        ]
+
+    def count_read(self, bint hit) -> None:
+        """Count one look-up for reading (keyspace_hits, keyspace_misses)."""
+        if hit:
+            self.hits += 1
+        else:
+            self.misses += 1

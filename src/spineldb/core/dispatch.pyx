@@ -1,0 +1,559 @@
+"""Dispatch: look up, ask the gates, run, settle the effects.
+
+A connection offers a batch of parsed requests. Their commands are looked up and their first keys'
+buckets and entries prefetched before any of them runs: at a million keys a command is mostly cache
+misses. Then each runs to completion:
+
+1. *Gates.* Each command has a mask of the questions that concern it; each session and the server
+   have masks of the questions that are open. Where they do not meet, which is nearly always, no
+   question costs anything. Otherwise the gates are asked in their order, which clients can observe.
+2. *Body.* A function of C that writes its reply, or a Python function that returns it.
+3. *Effects.* What changed goes to the sinks before the reply can leave.
+
+A body that raises anything but a `CommandError` is our bug: `-ERR internal error`, or, if it had
+changed data, emergency read-only mode.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memcpy, memset
+
+from spineldb.clock cimport monotonic_ns, wall_ms
+from spineldb.core.call cimport Deferred
+from spineldb.core.keyspace cimport Database
+from spineldb.core.resp cimport out_error, out_truncate, out_value
+from spineldb.core.session cimport POSTPONED, REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED
+from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entries
+
+from spineldb import errors
+
+cdef extern from "Python.h":
+    object PyObject_Vectorcall(object function, PyObject** args, size_t count, PyObject* names)
+
+cdef enum:
+    STACK_ARGUMENTS = 16                 # a Python body with fewer gets them without a tuple
+
+#: Returned by a gate: the request waits, unexecuted, until its session is woken.
+POSTPONE = object()
+
+
+cdef class Command:
+    """A command as the dispatcher runs it, with its statistics."""
+
+    def __cinit__(self, str name, object declaration, int arity, uint32_t gates, object body,
+                  int first_key=0, dict subcommands=None):
+        cdef Body compiled
+        self.name = name
+        self.declaration = declaration
+        self.arity = arity
+        self.gates = gates
+        self.first_key = first_key
+        self.subcommands = subcommands
+        self.words = 2 if "|" in name else 1
+        self.function = body
+        if isinstance(body, Body):
+            compiled = body
+            self.compiled = compiled.function
+
+    def __dealloc__(self):
+        free(self.latency)
+
+    def __repr__(self) -> str:
+        return f"<command {self.name}>"
+
+    @property
+    def gate_bits(self) -> int:
+        """The gates this command is asked at."""
+        return self.gates
+
+    def flag(self, *, writes: bool, skips_monitor: bool, skips_slowlog: bool) -> None:
+        """Set what its flags say of propagation and of who is told of it."""
+        self.writes = writes
+        self.skips_monitor = skips_monitor
+        self.skips_slowlog = skips_slowlog
+
+    def latency_histogram(self) -> dict[int, int]:
+        """Return {upper bound in nanoseconds: calls that took less, and not less than the one before}."""
+        cdef int n
+        if self.latency is NULL:
+            return {}
+        return {
+            ((n & 3) + 5) << (n >> 2) >> 2: self.latency[n] for n in range(LATENCY_BINS)
+            if self.latency[n]
+        }
+
+    def reset_statistics(self) -> None:
+        """Forget calls, times and failures (CONFIG RESETSTAT)."""
+        self.calls = self.spent_ns = self.rejected = self.failed = 0
+        self.reset_latency()
+
+    def reset_latency(self) -> None:
+        """Forget the histogram of latencies."""
+        if self.latency is not NULL:
+            memset(self.latency, 0, LATENCY_BINS * sizeof(int64_t))
+
+
+cdef inline void count_latency(Command command, int64_t ns) noexcept:
+    cdef int exponent = 0
+    cdef int64_t rest = ns
+    if command.latency is NULL:
+        command.latency = <int64_t*>calloc(LATENCY_BINS, sizeof(int64_t))
+        if command.latency is NULL:
+            return
+    while rest >= 8:
+        rest >>= 1
+        exponent += 1
+    if rest < 4:                     # under 4 ns: one bin
+        rest = 4
+    exponent = exponent * 4 + <int>(rest & 3)
+    command.latency[exponent if exponent < LATENCY_BINS else LATENCY_BINS - 1] += 1
+
+
+cdef inline uint32_t name_hash(const char* lower, size_t size) noexcept nogil:
+    cdef uint32_t h = 2166136261u
+    cdef size_t i
+    for i in range(size):
+        h = (h ^ <uint8_t>lower[i]) * 16777619u
+    return h ^ (h >> 15)
+
+
+cdef inline size_t lowered(char* to, const char* data, size_t size) noexcept nogil:
+    cdef size_t i
+    cdef char c
+    for i in range(size):
+        c = data[i]
+        to[i] = c + 32 if 65 <= c <= 90 else c
+    return size
+
+
+cdef class Dispatcher(Executor):
+    """Runs the requests of all sessions, one at a time.
+
+    `hooks` is called around commands: `admit(session)`, `leave(session)`, `deferred(context,
+    value)`, `monitor(session, argv)`, `watched(session, command, argv, ns, reply_bytes)`,
+    `failed(session, command, argv, exception)`, `emergency(session, command, argv, exception)`,
+    `ready(effects)`.
+    """
+
+    def __init__(self, Effects effects, Call context, tuple gates=(), hooks=None):
+        self.effects = effects
+        self.keyspace = effects.keyspace
+        self.slabs = self.keyspace.slabs
+        self.context = context
+        self.gates = gates
+        self.hooks = hooks
+        self.commands = {}
+        self.errors = {}
+        self.memory_mark = <size_t>-1
+        self.watch_ns = self.watch_bytes = <int64_t>1 << 62
+        self.track_latency = True
+
+    def __dealloc__(self):
+        free(self.index)
+
+    # -- the table -------------------------------------------------------------------------------
+
+    def install(self, commands: dict) -> None:
+        """Set the commands that can be run: lower-case name (bytes) to `Command`."""
+        cdef uint32_t size = 64
+        cdef uint32_t at
+        cdef Indexed* index
+        cdef bytes name
+        cdef Command command
+        for name in commands:
+            if len(name) > NAME_MAX_BYTES:
+                raise ValueError(f"command name is too long: {name!r}")
+        while size < 4 * len(commands):
+            size *= 2
+        index = <Indexed*>calloc(size, sizeof(Indexed))
+        if index is NULL:
+            raise MemoryError
+        for name, command in commands.items():
+            at = name_hash(name, len(name)) & (size - 1)
+            while index[at].command is not NULL:
+                at = (at + 1) & (size - 1)
+            memcpy(index[at].name, PyBytes_AS_STRING(name), len(name))
+            index[at].size = <uint8_t>len(name)
+            index[at].command = <void*>command
+        free(self.index)
+        self.index = index
+        self.index_mask = size - 1
+        self.commands = dict(commands)
+
+    cdef Command find(self, Slice* argv, int argc):
+        """The command a request names, its subcommand where it has some; None if there is none."""
+        cdef char[NAME_MAX_BYTES] name
+        cdef size_t size = argv[0].size
+        cdef uint32_t at
+        cdef Indexed* one
+        cdef Command command
+        cdef object sub
+        if size > NAME_MAX_BYTES or self.index is NULL:
+            return None
+        lowered(name, argv[0].data, size)
+        at = name_hash(name, size) & self.index_mask
+        while True:
+            one = &self.index[at]
+            if one.command is NULL:
+                return None
+            if one.size == size and memcmp(one.name, name, size) == 0:
+                break
+            at = (at + 1) & self.index_mask
+        command = <Command>one.command
+        if command.subcommands is None or argc < 2:
+            return command
+        if argv[1].size > NAME_MAX_BYTES:
+            return command
+        size = lowered(name, argv[1].data, argv[1].size)
+        sub = command.subcommands.get(name[:size])
+        return command if sub is None else <Command>sub
+
+    def lookup(self, *words: bytes) -> Command | None:
+        """Return the command of this name, or of this name and subcommand."""
+        command = self.commands.get(words[0].lower())
+        if command is None or len(words) == 1:
+            return command
+        return None if command.subcommands is None else command.subcommands.get(words[1].lower())
+
+    # -- the server's state ------------------------------------------------------------------------
+
+    def raise_gate(self, uint32_t bits, bint up=True) -> None:
+        """Put gates in force for every session, or lift them."""
+        if up:
+            self.raised |= bits
+        else:
+            self.raised &= ~bits
+
+    def is_raised(self, uint32_t bits) -> bool:
+        """Tell whether one of these gates is in force for every session."""
+        return self.raised & bits != 0
+
+    def limit_memory(self, int64_t bytes_) -> None:
+        """Set maxmemory in bytes; 0 is no limit."""
+        self.memory_limit = bytes_
+        self.memory_mark = <size_t>bytes_ if bytes_ > 0 else <size_t>-1
+
+    def open_gate(self, Session session, uint32_t bits, bint asked=True) -> None:
+        """Have a session asked at these gates, or no longer."""
+        if asked:
+            session.gates |= bits
+        else:
+            session.gates &= ~bits
+
+    # -- a batch -----------------------------------------------------------------------------------
+
+    cdef int look_ahead(self, Session session, Request* requests, int count) except -1:
+        """Find each request's command and bring its first key's bucket and entry into the cache."""
+        cdef int i
+        cdef Request* request
+        cdef Command command
+        cdef Slice* key
+        cdef Database db = self.keyspace.database(session.db)
+        for i in range(count):
+            request = &requests[i]
+            command = self.find(request.argv, request.argc)
+            request.command = <void*>command
+            request.hashed = False
+            if command is not None and 0 < command.first_key < request.argc:
+                key = &request.argv[command.first_key]
+                request.hash = table_hash(db.table, key.data, key.size)
+                request.hashed = True
+                if count > 1:
+                    table_prefetch(db.table, request.hash)
+        if count > 1:
+            for i in range(count):
+                if requests[i].hashed:
+                    table_prefetch_entries(db.table, requests[i].hash)
+        return 0
+
+    cdef int run(self, Session session, Request* requests, int count) except -1:
+        cdef int done = 0
+        cdef int64_t now_ms = wall_ms()
+        self.keyspace.set_now(now_ms)
+        session.active_ms = now_ms
+        self.last_ns = monotonic_ns()
+        self.look_ahead(session, requests, count)
+        while done < count:
+            if session.flags & STOPPED or not self.execute(session, &requests[done]):
+                break
+            done += 1
+        return done
+
+    cdef bint execute(self, Session session, Request* request) except -1:
+        """Run one request; False if it was postponed and must be offered again."""
+        cdef Command command
+        cdef uint32_t gates
+        if <PyObject*>request.command == <PyObject*>None:
+            self.reject(session, None, errors.UnknownCommand(*names(request)))
+            return True
+        command = <Command>request.command
+        if (request.argc != command.arity) if command.arity > 0 else (request.argc < -command.arity):
+            self.reject(session, command, errors.WrongArity(command.name))
+            return True
+        if command.subcommands is not None and request.argc > 1:
+            self.reject(session, None, errors.UnknownSubcommand(
+                slice_bytes(&request.argv[1]), command.name.upper()))
+            return True
+        gates = command.gates & (session.gates | self.raised)
+        if command.gates & GATE_MEMORY and self.slabs.used > self.memory_mark:
+            gates |= GATE_MEMORY
+        if gates and not self.ask(session, request, command, gates):
+            return session.flags & POSTPONED == 0
+        if self.monitored and not command.skips_monitor:
+            self.hooks.monitor(session, command, arguments(request))
+        self.perform(session, request, command)
+        return True
+
+    cdef bint ask(self, Session session, Request* request, Command command, uint32_t gates) except -1:
+        """Ask the gates that concern the command; False if it may not run now (answered or postponed)."""
+        cdef list argv = arguments(request)
+        cdef object answer
+        for bit, gate in self.gates:
+            if not gates & <uint32_t>bit:
+                continue
+            try:
+                answer = gate(session, command, argv)
+            except errors.CommandError as error:
+                self.reject(session, command, error)
+                return False
+            if answer is POSTPONE:
+                session.flags |= POSTPONED
+                return False
+            if answer is not None:
+                out_value(&session.out, answer, session.protocol)
+                return False
+        return True
+
+    cdef int reject(self, Session session, Command command, object error) except -1:
+        """Answer an error for a request that was not run."""
+        cdef bytes text = error.wire
+        cdef size_t start = session.out.used
+        if command is not None:
+            command.rejected += 1
+        out_error(&session.out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
+        self.count_error(session, start)
+        self.silence(session, start, session.out.piece_count)
+        return 0
+
+    cdef int perform(self, Session session, Request* request, Command command) except -1:
+        """Run a command that the gates let pass, settle its effects, count it."""
+        cdef Call context = self.context
+        cdef size_t start = session.out.used
+        cdef int pieces = session.out.piece_count
+        cdef int64_t dirty = self.effects.dirty
+        context.client = session
+        context.db = self.keyspace.database(session.db)
+        self.effects.home = session.db
+        context.command = command
+        context.request = request
+        context.out = &session.out
+        context.protocol = session.protocol
+        session.last_command = command
+        try:
+            if command.compiled is not NULL:
+                command.compiled(context, request.argv, request.argc)
+            else:
+                self.interpret(context, command, request)
+            if self.effects.dirty != dirty or self.effects.unit_commands or self.effects.replaced:
+                self.effects.settle(context.db, request, self.effects.dirty != dirty)
+        except BaseException as error:
+            self.recover(session, request, command, start, pieces, self.effects.dirty != dirty, error)
+        self.finish(session, request, command, start, pieces, False)
+        return 0
+
+    cdef int interpret(self, Call context, Command command, Request* request) except -1:
+        """Call a Python body with the arguments as bytes and send what it returns."""
+        cdef PyObject* stack[STACK_ARGUMENTS + 1]
+        cdef object value, one
+        cdef Slice* argv = request.argv + command.words
+        cdef int count = request.argc - command.words
+        cdef int i
+        cdef int made = 0
+        if count < STACK_ARGUMENTS:
+            stack[0] = <PyObject*>context
+            try:
+                for i in range(count):
+                    one = PyBytes_FromStringAndSize(argv[i].data, <Py_ssize_t>argv[i].size)
+                    Py_INCREF(one)
+                    stack[i + 1] = <PyObject*>one
+                    made += 1
+                value = PyObject_Vectorcall(command.function, stack, <size_t>count + 1, NULL)
+            finally:
+                for i in range(made):
+                    Py_DECREF(<object>stack[i + 1])
+        else:
+            value = command.function(context, *[slice_bytes(&argv[i]) for i in range(count)])
+        if isinstance(value, Deferred):
+            self.hooks.deferred(context, value)
+        else:
+            out_value(context.out, value, context.client.protocol)
+        return 0
+
+    cdef int recover(self, Session session, Request* request, Command command, size_t start,
+                     int pieces, bint changed, object error) except -1:
+        """Answer for a body that raised, after discarding what it had begun to answer."""
+        cdef bytes text
+        cdef bint burials = self.effects.unit_commands > 0 and not self.effects.replaced
+        if not changed and burials:
+            # keys that were found expired are gone whatever became of the command
+            try:
+                self.effects.settle(self.context.db, NULL, False)
+            except Exception as failure:
+                error, changed = failure, True
+        self.effects.reset_unit()
+        out_truncate(&session.out, start, pieces)
+        if changed:
+            self.hooks.emergency(session, command, arguments(request), error)
+            text = errors.NotPropagated().wire
+        elif isinstance(error, errors.CommandError):
+            text = error.wire
+        elif isinstance(error, MemoryError):
+            text = errors.NoMemory().wire
+        else:
+            self.internal_errors += 1
+            self.hooks.failed(session, command, arguments(request), error)
+            if not isinstance(error, Exception):
+                raise error
+            text = errors.Internal().wire
+        out_error(&session.out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
+        return 0
+
+    cdef int finish(self, Session session, Request* request, Command command, size_t start,
+                    int pieces, bint changed) except -1:
+        """Count a command that ran, and tell those who asked to hear of slow and big ones."""
+        cdef int64_t now = monotonic_ns()
+        cdef int64_t spent = now - self.last_ns
+        cdef int64_t size
+        self.last_ns = now
+        self.commands_processed += 1
+        session.commands += 1
+        command.calls += 1
+        command.spent_ns += spent
+        if self.track_latency:
+            count_latency(command, spent)
+        if session.out.used > start and session.out.data[start] == c"-":
+            command.failed += 1
+            self.count_error(session, start)
+        size = <int64_t>(session.out.used - start) + (
+            <int64_t>session.out.pinned if session.out.piece_count > pieces else 0)
+        if spent >= self.watch_ns or size >= self.watch_bytes or (
+            <int64_t>request.raw_size >= self.watch_bytes
+        ):
+            self.hooks.watched(session, command, arguments(request), spent, size)
+        if session.flags & (REPLY_OFF | REPLY_SKIP | REPLY_SKIP_NEXT):
+            self.silence(session, start, pieces)
+        if self.effects.ready:
+            self.hooks.ready(self.effects)
+        return 0
+
+    cdef void silence(self, Session session, size_t start, int pieces) noexcept:
+        """Take the reply back if the client asked for none (CLIENT REPLY)."""
+        if session.flags & (REPLY_OFF | REPLY_SKIP):
+            out_truncate(&session.out, start, pieces)
+        session.flags &= ~<uint32_t>REPLY_SKIP
+        if session.flags & REPLY_SKIP_NEXT:
+            session.flags = (session.flags & ~<uint32_t>REPLY_SKIP_NEXT) | REPLY_SKIP
+
+    cdef int count_error(self, Session session, size_t start) except -1:
+        """Count an error reply by its code, the first word (INFO errorstats)."""
+        cdef const char* text = session.out.data + start + 1
+        cdef size_t size = session.out.used - start - 1
+        cdef size_t n = 0
+        if session.out.failed:
+            return 0
+        while n < size and text[n] != c" " and text[n] != c"\r":
+            n += 1
+        code = text[:n].decode("utf-8", "replace")
+        self.error_replies += 1
+        if code in self.errors or len(self.errors) < ERROR_CODES_MAX:
+            self.errors[code] = self.errors.get(code, 0) + 1
+        return 0
+
+    cdef int settle(self) except -1:
+        return 0
+
+    cdef object admit(self, Session session):
+        return None if self.hooks is None else self.hooks.admit(session)
+
+    cdef void leave(self, Session session) noexcept:
+        if self.hooks is not None:
+            try:
+                self.hooks.leave(session)
+            except Exception as error:
+                self.internal_errors += 1
+                self.hooks.failed(session, None, [], error)
+
+    # -- for the engine ------------------------------------------------------------------------------
+
+    def execute_argv(self, Session session, list argv, int64_t now_ms=-1) -> bool:
+        """Run a request given as bytes, as if `session` had sent it; False if it was postponed.
+
+        `now_ms` is the time to run it at (Unix milliseconds), the clock's if negative.
+        """
+        cdef Request request
+        cdef Slice* slices = slices_of(argv)
+        try:
+            memset(&request, 0, sizeof(Request))
+            request.argv = slices
+            request.argc = <int>len(argv)
+            self.last_ns = monotonic_ns()
+            self.keyspace.set_now(wall_ms() if now_ms < 0 else now_ms)
+            self.look_ahead(session, &request, 1)
+            return self.execute(session, &request)
+        finally:
+            free(slices)
+
+    def perform_argv(self, Session session, Command command, list argv) -> None:
+        """Run a command's body again for a parked client: no gates, no monitor."""
+        cdef Request request
+        cdef Slice* slices = slices_of(argv)
+        try:
+            memset(&request, 0, sizeof(Request))
+            request.argv = slices
+            request.argc = <int>len(argv)
+            self.last_ns = monotonic_ns()
+            self.perform(session, &request, command)
+        finally:
+            free(slices)
+
+    def continue_with(self, Session session, Command command, list argv, object body) -> None:
+        """Run `body` (a Python body) in place of the command's own: what follows on outside work."""
+        cdef Command follow = Command(command.name, command.declaration, command.arity, 0, body,
+                                      0, None)
+        self.perform_argv(session, follow, argv)
+
+
+cdef enum:
+    ERROR_CODES_MAX = 128                # different codes that are counted; more would be a leak
+
+
+cdef inline bytes slice_bytes(const Slice* slice):
+    return PyBytes_FromStringAndSize(slice.data, <Py_ssize_t>slice.size)
+
+
+cdef list arguments(const Request* request):
+    """Copies of a request's arguments."""
+    cdef int i
+    return [slice_bytes(&request.argv[i]) for i in range(request.argc)]
+
+
+cdef tuple names(const Request* request):
+    """A request's first word and the rest of it."""
+    argv = arguments(request)
+    return argv[0], argv[1:]
+
+
+cdef Slice* slices_of(list argv) except NULL:
+    """Slices of bytes objects, which must outlive them. The caller frees."""
+    cdef Slice* slices = <Slice*>calloc(max(len(argv), 1), sizeof(Slice))
+    cdef bytes one
+    cdef Py_ssize_t i
+    if slices is NULL:
+        raise MemoryError
+    for i in range(len(argv)):
+        one = argv[i]
+        slices[i].data = PyBytes_AS_STRING(one)
+        slices[i].size = <size_t>PyBytes_GET_SIZE(one)
+    return slices

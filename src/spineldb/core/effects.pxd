@@ -1,0 +1,68 @@
+"""Effects, the C half: what a command changed, told to everybody who must know."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from spineldb.core.keyspace cimport Database, Found, Keyspace, Undertaker
+from spineldb.core.resp cimport Request, Slice
+
+cpdef enum EventClass:           # the bits of notify-keyspace-events, as in Redis
+    EVENT_KEYSPACE = 1 << 0      # K
+    EVENT_KEYEVENT = 1 << 1      # E
+    EVENT_GENERIC = 1 << 2       # g
+    EVENT_STRING = 1 << 3        # $
+    EVENT_LIST = 1 << 4          # l
+    EVENT_SET = 1 << 5           # s
+    EVENT_HASH = 1 << 6          # h
+    EVENT_ZSET = 1 << 7          # z
+    EVENT_EXPIRED = 1 << 8       # x
+    EVENT_EVICTED = 1 << 9       # e
+    EVENT_STREAM = 1 << 10       # t
+    EVENT_KEY_MISS = 1 << 11     # m
+    EVENT_LOADED = 1 << 12
+    EVENT_MODULE = 1 << 13       # d
+    EVENT_NEW = 1 << 14          # n
+    EVENT_OVERWRITTEN = 1 << 15  # o
+    EVENT_TYPE_CHANGED = 1 << 16 # c
+
+cdef class Sink:
+    # Take a piece of the effect stream: whole requests, never a part of one. Raises if it cannot.
+    cdef int append(self, const char* data, size_t size) except -1
+
+cdef class Effects(Undertaker):
+    cdef readonly Keyspace keyspace
+    cdef public int64_t dirty                # changes since the last snapshot
+    cdef readonly int64_t expired_keys
+    cdef readonly list sinks
+    cdef bint feeding                        # there is a sink
+    cdef int stream_db                       # the database the stream has selected; -1: none
+    cdef int home                            # the database of the command that runs
+    cdef readonly list ready                 # (database, key) that were written and are awaited
+    cdef public int64_t awaited_keys         # entries of all `awaited` registries
+    cdef public int event_mask               # EventClass bits somebody wants to hear of
+    cdef public object on_event              # called (database index, event class, event, key)
+    cdef public bint may_bury                # expired keys may be deleted (not on a replica)
+    cdef public bint active_expiry           # DEBUG SET-ACTIVE-EXPIRE
+    cdef public int fail_next                # fault injection: this many units cannot be prepared
+    # the unit being built: commands propagated by the command that runs
+    cdef char* unit
+    cdef size_t unit_size
+    cdef size_t unit_capacity
+    cdef int unit_commands
+    cdef bint replaced                       # propagate() was called: the request itself is not sent
+
+    # Say that a key was changed: `count` changes, one event.
+    cdef int changed(self, Database db, const char* key, size_t size, int event_class,
+                     const char* event, int64_t count) except -1
+    cdef int announce(self, Database db, bytes key, int event_class, bytes event) except -1
+    # Begin a command of the unit, of `argc` arguments that follow by `argument`.
+    cdef int command(self, int argc, bint replaces=*) except -1
+    cdef int argument(self, const char* data, size_t size) except -1
+    cdef int argument_int(self, int64_t value) except -1
+    # The command is over: hand its effects to the sinks.
+    cdef int settle(self, Database db, Request* request, bint changed) except -1
+    cdef int reset_unit(self) noexcept
+    cdef char* room(self, size_t size) except NULL
+    cdef int select(self, int index) except -1
+    cdef int send_unit(self, Database db) except -1
+    cdef int feed(self, const char* data, size_t size) except -1
+    cdef int expire_prefix(self, Database db, uint32_t prefix) except -1

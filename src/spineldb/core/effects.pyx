@@ -1,0 +1,349 @@
+"""Effects: what a command changed, told to everybody who must know.
+
+A command says `changed` for each key it changed. That counts toward the next snapshot, marks the
+clients that WATCH the key, wakes those that wait for it and publishes the keyspace event. When the
+command is over, `settle` appends its propagation form to every sink (the log, the replication
+backlog): the request's own bytes, unless the command said otherwise by `propagate`. All of it
+happens on one thread in one step with the change itself, so nothing can come between (EM-20).
+
+The stream is RESP requests. A SELECT precedes whenever the database changes; several commands that
+belong together stand between MULTI and EXEC.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdio cimport snprintf
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, strlen
+
+from spineldb.core.entry cimport HAS_DEADLINE, entry_deadline, entry_key
+from spineldb.core.slab cimport Ref, at
+from spineldb.core.table cimport table_hash, table_visit_prefix
+from spineldb.clock cimport monotonic_ns
+from spineldb.core.wheel cimport wheel_advance, wheel_next_ms
+
+from spineldb import errors
+
+cdef int PREFIX_BITS = 32                    # of the hash that the timing wheel keeps
+cdef int64_t FIRE_SLICE = 64                 # prefixes taken from the wheel between looks at the clock
+
+#: The class of each event, by its name (CONFIG notify-keyspace-events).
+EVENT_CLASSES = {
+    "set": EVENT_STRING, "setrange": EVENT_STRING, "append": EVENT_STRING, "setbit": EVENT_STRING,
+    "incrby": EVENT_STRING, "incrbyfloat": EVENT_STRING,
+    "del": EVENT_GENERIC, "rename_from": EVENT_GENERIC, "rename_to": EVENT_GENERIC,
+    "move_from": EVENT_GENERIC, "move_to": EVENT_GENERIC, "copy_to": EVENT_GENERIC,
+    "expire": EVENT_GENERIC, "persist": EVENT_GENERIC, "restore": EVENT_GENERIC,
+    "expired": EVENT_EXPIRED, "evicted": EVENT_EVICTED, "new": EVENT_NEW, "keymiss": EVENT_KEY_MISS,
+    "overwritten": EVENT_OVERWRITTEN, "type_changed": EVENT_TYPE_CHANGED,
+}
+
+
+cdef class Sink:
+    """Takes the effect stream. `RecordingSink` is the one of tests."""
+
+    cdef int append(self, const char* data, size_t size) except -1:
+        return 0
+
+
+cdef class RecordingSink(Sink):
+    """Keeps the effect stream in memory, so that a test can replay it into an empty server."""
+
+    cdef bytearray stream
+
+    def __cinit__(self):
+        self.stream = bytearray()
+
+    cdef int append(self, const char* data, size_t size) except -1:
+        self.stream += data[:size]
+        return 0
+
+    def take(self) -> bytes:
+        """Return what was recorded since the last call."""
+        taken = bytes(self.stream)
+        self.stream.clear()
+        return taken
+
+
+cdef class Effects(Undertaker):
+    """Everybody who must know of a change, and the form in which they are told."""
+
+    def __cinit__(self, Keyspace keyspace):
+        self.keyspace = keyspace
+        keyspace.undertaker = self
+        self.sinks = []
+        self.ready = []
+        self.stream_db = -1
+        self.may_bury = True
+        self.active_expiry = True
+
+    def __dealloc__(self):
+        free(self.unit)
+
+    # -- what changed ------------------------------------------------------------------------------
+
+    cdef int changed(self, Database db, const char* key, size_t size, int event_class,
+                     const char* event, int64_t count) except -1:
+        self.dirty += count
+        if self.keyspace.watched_keys | self.awaited_keys | self.event_mask:
+            self.announce(db, PyBytes_FromStringAndSize(key, <Py_ssize_t>size), event_class, event)
+        return 0
+
+    cdef int announce(self, Database db, bytes key, int event_class, bytes event) except -1:
+        if db.watched:
+            db.touch_watchers(key)
+        if db.awaited and key in db.awaited:
+            self.ready.append((db, key))
+        if self.event_mask & event_class:
+            self.on_event(db.index, event_class, event, key)
+        return 0
+
+    def note(self, Database db, bytes key, str event, int64_t count) -> None:
+        """Say that `key` was changed; `event` is a keyspace event's name."""
+        self.dirty += count
+        if self.keyspace.watched_keys | self.awaited_keys | self.event_mask:
+            self.announce(db, key, EVENT_CLASSES[event], event.encode())
+
+    def touched(self, Database db, bytes key) -> None:
+        """Mark those who watch or await `key`, without an event or a change to count."""
+        self.announce(db, key, 0, b"")
+
+    cdef bint bury(self, Database db, Found* found) except -1:
+        """Delete a key whose time has passed, and propagate that; False where it is only hidden."""
+        cdef size_t size
+        cdef const char* key
+        cdef bytes name
+        if not self.may_bury:
+            return False
+        key = entry_key(found.entry, &size)
+        name = PyBytes_FromStringAndSize(key, <Py_ssize_t>size)
+        db.remove(found)
+        self.expired_keys += 1
+        if self.feeding:
+            if db.index != self.home:
+                self.select(db.index)
+            self.command(2, False)
+            self.argument(b"DEL", 3)
+            self.argument(PyBytes_AS_STRING(name), size)
+            if db.index != self.home:
+                self.select(self.home)
+        if self.keyspace.watched_keys | self.awaited_keys | self.event_mask:
+            self.announce(db, name, EVENT_EXPIRED, b"expired")
+        return True
+
+    # -- the propagation form ----------------------------------------------------------------------
+
+    cdef char* room(self, size_t size) except NULL:
+        cdef char* bigger
+        cdef size_t capacity
+        if self.fail_next > 0:
+            self.fail_next -= 1
+            raise errors.InjectedFault
+        if self.unit_capacity - self.unit_size < size:
+            capacity = max(self.unit_capacity * 2, self.unit_size + size + 1024)
+            bigger = <char*>realloc(self.unit, capacity)
+            if bigger is NULL:
+                raise MemoryError
+            self.unit = bigger
+            self.unit_capacity = capacity
+        return self.unit + self.unit_size
+
+    cdef int command(self, int argc, bint replaces=True) except -1:
+        cdef char* p = self.room(16)
+        self.unit_size += <size_t>snprintf(p, 16, b"*%d\r\n", argc)
+        self.unit_commands += 1
+        if replaces:
+            self.replaced = True
+        return 0
+
+    cdef int select(self, int index) except -1:
+        """Have what follows in the unit run in another database."""
+        self.command(2, False)
+        self.argument(b"SELECT", 6)
+        return self.argument_int(index)
+
+    cdef int argument(self, const char* data, size_t size) except -1:
+        cdef char* p = self.room(size + 32)
+        cdef int n = snprintf(p, 32, b"$%zu\r\n", size)
+        memcpy(p + n, data, size)
+        memcpy(p + n + size, b"\r\n", 2)
+        self.unit_size += <size_t>n + size + 2
+        return 0
+
+    cdef int argument_int(self, int64_t value) except -1:
+        cdef char[24] text
+        return self.argument(text, <size_t>snprintf(text, 24, b"%lld", <long long>value))
+
+    def propagate(self, *argv: bytes) -> None:
+        """Say what is to be propagated instead of the request; several calls travel together.
+
+        Without arguments nothing is propagated (unless other calls follow).
+        """
+        cdef bytes argument
+        self.replaced = True
+        if self.feeding and argv:
+            self.command(<int>len(argv))
+            for argument in argv:
+                self.argument(PyBytes_AS_STRING(argument), <size_t>PyBytes_GET_SIZE(argument))
+
+    cdef int reset_unit(self) noexcept:
+        self.unit_size = 0
+        self.unit_commands = 0
+        self.replaced = False
+        return 0
+
+    cdef int settle(self, Database db, Request* request, bint changed) except -1:
+        """Hand the effects of the command that ran in `db` to every sink."""
+        cdef int i
+        if not self.feeding:
+            self.reset_unit()
+            return 0
+        if self.fail_next > 0 and (changed or self.unit_commands):
+            self.room(0)
+        if changed and not self.replaced and request is not NULL:
+            if request.raw is not NULL and self.unit_commands == 0 and self.stream_db == db.index:
+                self.feed(request.raw, request.raw_size)
+                return 0
+            self.command(request.argc)
+            for i in range(request.argc):
+                self.argument(request.argv[i].data, request.argv[i].size)
+        if self.unit_commands:
+            self.send_unit(db)
+        self.reset_unit()
+        return 0
+
+    cdef int send_unit(self, Database db) except -1:
+        cdef bytes select = b"" if self.stream_db == db.index else encoded(b"SELECT", b"%d" % db.index)
+        cdef bytes unit = self.unit[:self.unit_size]
+        if self.unit_commands > 1:
+            unit = b"*1\r\n$5\r\nMULTI\r\n" + unit + b"*1\r\n$4\r\nEXEC\r\n"
+        unit = select + unit
+        self.feed(PyBytes_AS_STRING(unit), <size_t>PyBytes_GET_SIZE(unit))
+        self.stream_db = db.index
+        return 0
+
+    cdef int feed(self, const char* data, size_t size) except -1:
+        cdef Sink sink
+        for sink in self.sinks:
+            sink.append(data, size)
+        return 0
+
+    def add_sink(self, Sink sink) -> None:
+        """Send the effect stream to one more sink; it begins with a SELECT."""
+        self.sinks = [*self.sinks, sink]
+        self.feeding = True
+        self.stream_db = -1
+
+    def remove_sink(self, Sink sink) -> None:
+        """Stop sending the effect stream to a sink."""
+        self.sinks = [one for one in self.sinks if one is not sink]
+        self.feeding = bool(self.sinks)
+
+    # -- time passes -------------------------------------------------------------------------------
+
+    cdef int expire_prefix(self, Database db, uint32_t prefix) except -1:
+        """Bury every key with this hash prefix whose time has passed; push the others anew."""
+        cdef Due due
+        cdef Found found
+        cdef size_t i, size
+        cdef const char* key
+        cdef uint8_t* entry
+        self.home = db.index
+        while True:
+            due.now_ms = self.keyspace.now_ms
+            due.count = 0
+            due.full = False
+            due.db = <void*>db
+            table_visit_prefix(db.table, prefix, PREFIX_BITS, collect_due, &due)
+            for i in range(due.count):
+                entry = <uint8_t*>at(db.slabs, due.refs[i])
+                key = entry_key(entry, &size)
+                db.find(key, size, due.hashes[i], &found)
+                if found.expired:
+                    self.bury(db, &found)
+                    self.settle(db, NULL, False)
+            if not due.full:
+                return 0
+
+    def expire(self, int64_t budget_us) -> bool:
+        """Delete keys whose time has passed, for at most `budget_us`; tell whether more are due.
+
+        Takes due slots of each database's timing wheel in order and leaves the rest to the next
+        turn, so that a million keys due at once never stall anybody.
+        """
+        cdef Database db
+        cdef Firing firing
+        cdef int64_t until_ns
+        cdef bint more = False
+        cdef bint left
+        if not (self.may_bury and self.active_expiry):
+            return False
+        until_ns = monotonic_ns() + budget_us * 1000
+        for db in self.keyspace.databases:
+            firing.effects = <void*>self
+            firing.db = <void*>db
+            left = True
+            while left:
+                wheel_advance(db.wheel, self.keyspace.now_ms, FIRE_SLICE, fire, &firing, &left)
+                if left and monotonic_ns() >= until_ns:
+                    more = True
+                    break
+        return more
+
+    def next_expiry_ms(self) -> int:
+        """Return when a key may be due next, in Unix milliseconds; -1 if none ever is."""
+        cdef Database db
+        cdef int64_t one
+        cdef int64_t first = -1
+        for db in self.keyspace.databases:
+            one = wheel_next_ms(db.wheel)
+            if one >= 0 and (first < 0 or one < first):
+                first = one
+        return first
+
+
+cdef enum:
+    DUE_MAX = 64
+
+cdef struct Due:
+    int64_t now_ms
+    size_t count
+    bint full
+    void* db
+    Ref[DUE_MAX] refs
+    uint64_t[DUE_MAX] hashes
+
+
+cdef int collect_due(void* context, uint64_t hash, Ref* ref) except -2:
+    cdef Due* due = <Due*>context
+    cdef Database db = <Database>due.db
+    cdef uint8_t* entry = <uint8_t*>at(db.slabs, ref[0])
+    cdef int64_t deadline
+    if not entry[0] & HAS_DEADLINE:
+        return 0
+    deadline = entry_deadline(entry)
+    if deadline > due.now_ms:
+        db.push_deadline(hash, deadline)     # fired early: the deadline was moved since
+        return 0
+    if due.count == DUE_MAX:
+        due.full = True
+        return -1
+    due.refs[due.count] = ref[0]
+    due.hashes[due.count] = hash
+    due.count += 1
+    return 0
+
+
+cdef struct Firing:
+    void* effects
+    void* db
+
+
+cdef int fire(void* context, uint32_t prefix) except -2:
+    cdef Firing* firing = <Firing*>context
+    (<Effects>firing.effects).expire_prefix(<Database>firing.db, prefix)
+    return 0
+
+
+def encoded(*argv: bytes) -> bytes:
+    """A request in RESP."""
+    return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%s\r\n" % (len(a), a) for a in argv)

@@ -1,0 +1,1001 @@
+"""The keyspace: numbered databases of entries, their deadlines, who watches which key.
+
+A database is a table of entries (entry.pxd) and a timing wheel of hash prefixes. Every function
+that changes an entry keeps three sums with it: the allocator's bytes, the number of keys with a
+deadline, and the histogram of sizes per type (INFO keysizes).
+
+Nothing here knows about commands, events or logs: a look-up hides a key whose time has passed and
+says so; burying it, which is an effect, is the caller's business (effects.pyx).
+
+Pointers into an entry and `Found` are good until the next change of that database.
+"""
+
+cimport cython
+
+from spineldb.clock cimport monotonic_ns
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memcpy, memmove, memset
+
+from spineldb.core.entry cimport (
+    CLOCK,
+    HAS_DEADLINE,
+    HEADER,
+    INLINE_MAX,
+    KIND_MASK,
+    NARROW_MAX,
+    OUTSIDE,
+    STICKY,
+    STRING,
+    WIDE,
+    WIDE_BYTES,
+    Kind,
+    access_clock,
+    entry_block,
+    entry_deadline,
+    entry_key,
+    entry_size,
+    entry_value,
+    key_offset,
+    load32,
+    set_access_clock,
+    store32,
+)
+from spineldb.core.hashing cimport hash_key_init
+from spineldb.core.slab cimport (
+    at,
+    block_cost,
+    block_data,
+    block_new,
+    block_release,
+    block_resize,
+    block_retain,
+    class_size,
+    slab_alloc,
+    slab_committed,
+    slab_drain,
+    slab_free,
+    slab_resized,
+    slabs_delete,
+    slabs_new,
+)
+from spineldb.core.resp cimport parse_int
+from spineldb.core.session cimport DIRTY_WATCH, Session
+from spineldb.core.table cimport (
+    table_defragment,
+    table_delete,
+    table_drain,
+    table_find,
+    table_find_ref,
+    table_hash,
+    table_insert,
+    table_new,
+    table_random,
+    table_remove,
+    table_replace,
+    table_scan,
+    table_walk,
+)
+from spineldb.core.wheel cimport wheel_bytes, wheel_delete, wheel_new, wheel_push
+
+import os
+
+from spineldb import errors
+
+cdef int64_t NARROW_DEADLINE = <int64_t>1 << 48      # a later one needs eight bytes
+cdef int64_t ACCESS_CYCLE = 65535                    # access clocks are 1 .. ACCESS_CYCLE; 0 is long ago
+cdef size_t GROWTH_STEP = <size_t>8 << 20            # a growing block doubles up to this, then adds it
+cdef int64_t WALK_SLICE = 64                         # entries per step of a walk between looks at the clock
+cdef size_t EMBEDDED_MAX = 44                        # longest string that OBJECT ENCODING calls embstr
+cdef int LFU_INITIAL = 5                             # a new key's counter: some time to earn its keep
+cdef size_t SLOT_BYTES = 5                           # a table's reference and tag
+cdef size_t DRAIN_SLICE = <size_t>4 << 20            # mapped memory given back per slice of work
+
+#: TYPE's names by kind, in the order of `Kind`.
+KIND_NAMES = (b"none", b"string", b"list", b"set", b"zset", b"hash", b"stream", b"extension")
+
+
+cdef struct Shape:               # how an entry is laid out before it is written
+    uint8_t head
+    size_t size
+    size_t key_at
+    size_t value_at
+
+
+cdef void shape_of(Shape* shape, int head, size_t key_size, size_t value_size, int64_t deadline,
+                   bint outside) noexcept nogil:
+    cdef size_t offset = HEADER
+    head &= ~(HAS_DEADLINE | WIDE)
+    if key_size > NARROW_MAX or value_size > NARROW_MAX or deadline >= NARROW_DEADLINE:
+        head |= WIDE
+    if deadline >= 0:
+        head |= HAS_DEADLINE
+        offset += 8 if head & WIDE else 6
+    if head & WIDE:
+        offset += WIDE_BYTES
+    shape.head = <uint8_t>head
+    shape.key_at = offset
+    shape.value_at = offset + key_size
+    shape.size = shape.value_at + (sizeof(Block*) if outside else value_size)
+
+
+cdef void write_head(uint8_t* entry, const Shape* shape, size_t key_size, size_t value_size,
+                     int64_t deadline, bint outside) noexcept nogil:
+    """Write all but the access clock, the key and the value."""
+    entry[0] = shape.head
+    if shape.head & WIDE:
+        entry[1] = entry[2] = 0
+        store32(entry + shape.key_at - 8, <uint32_t>key_size)
+        store32(entry + shape.key_at - 4, <uint32_t>OUTSIDE if outside else <uint32_t>value_size)
+    else:
+        entry[1] = <uint8_t>key_size
+        entry[2] = <uint8_t>value_size
+    if shape.head & HAS_DEADLINE:
+        memcpy(entry + HEADER, &deadline, 8 if shape.head & WIDE else 6)
+
+
+cdef int size_bin(size_t size) noexcept nogil:
+    cdef int n = 0
+    while size:
+        n += 1
+        size >>= 1
+    return n
+
+
+cdef size_t grown(size_t size) noexcept nogil:
+    """Capacity for a block that grows to `size`: amortised, so that appending stays linear."""
+    return size + (size if size < GROWTH_STEP else GROWTH_STEP)
+
+
+cdef void free_entry(Slabs* slabs, Ref ref) noexcept nogil:
+    cdef uint8_t* entry = <uint8_t*>at(slabs, ref)
+    cdef Block* block = entry_block(entry)
+    if block is not NULL:
+        block_release(slabs, block)
+    slab_free(slabs, ref, entry_size(entry))
+
+
+cdef size_t value_size_of(const uint8_t* entry) noexcept nogil:
+    cdef size_t size
+    entry_value(entry, &size)
+    return size
+
+
+@cython.no_gc_clear                  # its memory is the keyspace's: that must be there until the end
+cdef class Database:
+    """One numbered database."""
+
+    def __cinit__(self, Keyspace keyspace, int index):
+        self.keyspace = keyspace
+        self.index = index
+        self.slabs = keyspace.slabs
+        self.table = table_new(keyspace.slabs, &keyspace.hash_key, entry_key)
+        self.wheel = wheel_new(keyspace.slabs, keyspace.now_ms)
+        self.watched = {}
+        self.awaited = {}
+
+    def __dealloc__(self):
+        # The entries go with the slabs: a keyspace outlives its databases.
+        if self.table is not NULL:
+            table_delete(self.table)
+        if self.wheel is not NULL:
+            wheel_delete(self.wheel)
+
+    # -- look-up ---------------------------------------------------------------------------------
+
+    cdef uint8_t* find(self, const char* key, size_t size, uint64_t hash, Found* found) noexcept:
+        """Look a key up. NULL when it is absent or its time has passed (`found.expired` tells)."""
+        cdef uint8_t* entry
+        found.hash = hash
+        found.expired = False
+        found.ref = table_find(self.table, hash, key, size, &found.place)
+        if found.ref == 0:
+            found.entry = NULL
+            return NULL
+        entry = <uint8_t*>at(self.slabs, found.ref)
+        found.entry = entry
+        if entry[0] & HAS_DEADLINE and entry_deadline(entry) <= self.keyspace.horizon_ms:
+            found.expired = True
+            return NULL
+        return entry
+
+    # -- changes ---------------------------------------------------------------------------------
+
+    cdef void count_size(self, int kind, size_t size, int change) noexcept:
+        if kind < SIZE_KINDS:
+            self.sizes[kind][size_bin(size)] += change
+
+    cdef void uncount(self, const uint8_t* entry) noexcept:
+        """Take an entry that goes out of the sums."""
+        self.count_size(entry[0] & KIND_MASK, value_size_of(entry), -1)
+        self.deadlines -= entry[0] & HAS_DEADLINE != 0
+
+    cdef int push_deadline(self, uint64_t hash, int64_t deadline) except -1:
+        return wheel_push(self.wheel, deadline, <uint32_t>(hash >> 32))
+
+    cdef int put_string(self, Found* found, const char* key, size_t key_size, const char* value,
+                        size_t size, Block* block, int64_t deadline, uint8_t sticky) except -1:
+        """Store a string under the key that was looked up, whatever stood there before.
+
+        `deadline` is Unix milliseconds or -1. `block`, if given, holds the value and is adopted
+        (another reference is taken). `key` and `value` must not lie in the entry itself. On
+        MemoryError nothing has changed.
+        """
+        cdef uint8_t* old = found.entry
+        cdef uint8_t* entry
+        cdef Block* old_block = NULL
+        cdef Block* own = NULL
+        cdef bint outside = size > INLINE_MAX
+        cdef uint16_t clock = self.keyspace.access_now
+        cdef int64_t old_deadline = -1
+        cdef int head = STRING | sticky
+        cdef size_t old_size = 0
+        cdef Ref ref
+        cdef Shape shape
+
+        shape_of(&shape, head, key_size, size, deadline, outside)
+        if old is not NULL:
+            old_size = entry_size(old)
+            old_deadline = entry_deadline(old)
+            if self.keyspace.lfu:
+                clock = access_clock(old)
+        if deadline >= 0 and (old_deadline < 0 or deadline < old_deadline):
+            self.push_deadline(found.hash, deadline)
+        if outside:
+            if block is not NULL and block.size == size:
+                own = block_retain(block)
+            else:
+                own = block_new(self.slabs, size)
+                if own is NULL:
+                    raise MemoryError
+                memcpy(block_data(own), value, size)
+                own.size = size
+        if old is not NULL and class_size(old_size) == class_size(shape.size):
+            self.count_size(old[0] & KIND_MASK, value_size_of(old), -1)
+            old_block = entry_block(old)
+            entry = old
+            slab_resized(self.slabs, found.ref, old_size, shape.size)
+        else:
+            ref = slab_alloc(self.slabs, shape.size)
+            if ref == 0:
+                if own is not NULL:
+                    block_release(self.slabs, own)
+                raise MemoryError
+            entry = <uint8_t*>at(self.slabs, ref)
+            if old is NULL:
+                try:
+                    table_insert(self.table, found.hash, ref)
+                except MemoryError:
+                    slab_free(self.slabs, ref, shape.size)
+                    if own is not NULL:
+                        block_release(self.slabs, own)
+                    raise
+            else:
+                self.count_size(old[0] & KIND_MASK, value_size_of(old), -1)
+                old_block = entry_block(old)
+                table_replace(self.table, &found.place, ref)
+                slab_free(self.slabs, found.ref, old_size)
+            found.ref = ref
+            found.entry = entry
+        write_head(entry, &shape, key_size, size, deadline, outside)
+        memcpy(entry + CLOCK, &clock, 2)
+        memcpy(entry + shape.key_at, key, key_size)
+        if outside:
+            memcpy(entry + shape.value_at, &own, sizeof(Block*))
+        else:
+            memcpy(entry + shape.value_at, value, size)
+        if old_block is not NULL:
+            block_release(self.slabs, old_block)
+        self.deadlines += (deadline >= 0) - (old_deadline >= 0)
+        self.count_size(STRING, size, 1)
+        return 0
+
+    cdef char* resize_string(self, Found* found, const char* key, size_t key_size, size_t size,
+                             size_t* old_size) except NULL:
+        """Give the string under `key` a new length and return its bytes for writing.
+
+        Creates the key if it is missing. Bytes that are kept stay, new ones are zero; the deadline
+        stays; the string is `raw` from now on. Values in blocks grow with room to spare, and are
+        copied when a reply that is being sent still holds the block.
+        """
+        cdef uint8_t* old = found.entry
+        cdef uint8_t* entry
+        cdef Block* block
+        cdef Block* bigger
+        cdef char* data
+        cdef size_t kept
+        cdef size_t before
+        cdef int64_t deadline
+        cdef bint outside = size > INLINE_MAX
+        cdef Shape shape
+        cdef Ref ref
+
+        if old is NULL:
+            old_size[0] = 0
+            deadline = -1
+            data = NULL
+            block = NULL
+            kept = 0
+        else:
+            data = entry_value(old, old_size)
+            deadline = entry_deadline(old)
+            block = entry_block(old)
+            kept = min(old_size[0], size)
+        if block is not NULL and outside:
+            if block.references > 1 or block.capacity < size:
+                if block.references > 1:
+                    bigger = block_new(self.slabs, grown(size))
+                    if bigger is NULL:
+                        raise MemoryError
+                    memcpy(block_data(bigger), data, kept)
+                    block_release(self.slabs, block)
+                else:
+                    bigger = block_resize(self.slabs, block, grown(size))
+                    if bigger is NULL:
+                        raise MemoryError
+                block = bigger
+                memcpy(old + key_offset(old) + key_size, &block, sizeof(Block*))
+            self.count_size(STRING, old_size[0], -1)
+            self.count_size(STRING, size, 1)
+            block.size = size
+            if size > kept:
+                memset(block_data(block) + kept, 0, size - kept)
+            old[0] |= STICKY
+            return block_data(block)
+
+        shape_of(&shape, STRING | STICKY, key_size, size, deadline, outside)
+        bigger = NULL
+        if outside:
+            bigger = block_new(self.slabs, size if old is NULL else grown(size))
+            if bigger is NULL:
+                raise MemoryError
+            bigger.size = size
+        before = 0 if old is NULL else entry_size(old)
+        if old is not NULL and not outside and block is NULL and (
+            old[0] & WIDE == shape.head & WIDE and class_size(before) == class_size(shape.size)
+        ):
+            self.count_size(STRING, old_size[0], -1)
+            self.count_size(STRING, size, 1)
+            slab_resized(self.slabs, found.ref, before, shape.size)
+            write_head(old, &shape, key_size, size, deadline, False)
+            if size > kept:
+                memset(old + shape.value_at + kept, 0, size - kept)
+            return <char*>(old + shape.value_at)
+        ref = slab_alloc(self.slabs, shape.size)
+        if ref == 0:
+            if bigger is not NULL:
+                block_release(self.slabs, bigger)
+            raise MemoryError
+        entry = <uint8_t*>at(self.slabs, ref)
+        if old is NULL:
+            try:
+                table_insert(self.table, found.hash, ref)
+            except MemoryError:
+                slab_free(self.slabs, ref, shape.size)
+                if bigger is not NULL:
+                    block_release(self.slabs, bigger)
+                raise
+        write_head(entry, &shape, key_size, size, deadline, outside)
+        memcpy(entry + CLOCK, &self.keyspace.access_now, 2)
+        memcpy(entry + shape.key_at, key, key_size)
+        if outside:
+            memcpy(entry + shape.value_at, &bigger, sizeof(Block*))
+            memcpy(block_data(bigger), data, kept)
+            memset(block_data(bigger) + kept, 0, size - kept)
+        else:
+            memcpy(entry + shape.value_at, data, kept)
+            memset(entry + shape.value_at + kept, 0, size - kept)
+        if old is not NULL:
+            self.count_size(STRING, old_size[0], -1)
+            table_replace(self.table, &found.place, ref)
+            free_entry(self.slabs, found.ref)
+        self.count_size(STRING, size, 1)
+        found.ref = ref
+        found.entry = entry
+        return block_data(bigger) if outside else <char*>(entry + shape.value_at)
+
+    cdef int set_deadline(self, Found* found, int64_t deadline) except -1:
+        """Set the deadline of a key that exists (Unix milliseconds; -1 removes it)."""
+        cdef uint8_t* old = found.entry
+        cdef uint8_t* entry
+        cdef const char* key
+        cdef Block* block = entry_block(old)
+        cdef int64_t old_deadline = entry_deadline(old)
+        cdef size_t key_size, stored
+        cdef size_t old_size = entry_size(old)
+        cdef size_t old_at = key_offset(old)
+        cdef bint wide = old[0] & WIDE != 0
+        cdef Shape shape
+        cdef Ref ref
+
+        if deadline < 0 and old_deadline < 0:
+            return 0
+        if deadline >= 0 and (old_deadline < 0 or deadline < old_deadline):
+            self.push_deadline(found.hash, deadline)
+        if deadline >= 0 and old_deadline >= 0 and (wide or deadline < NARROW_DEADLINE):
+            memcpy(old + HEADER, &deadline, 8 if wide else 6)
+            return 0
+        key = entry_key(old, &key_size)
+        stored = old_size - old_at - key_size
+        shape_of(&shape, old[0], key_size, stored, deadline, block is not NULL)
+        if block is not NULL and not shape.head & WIDE:
+            # a value in a block always needs the wide form
+            shape_of(&shape, old[0], key_size, NARROW_MAX + 1, deadline, True)
+        if class_size(old_size) == class_size(shape.size):
+            slab_resized(self.slabs, found.ref, old_size, max(old_size, shape.size))
+            memmove(old + shape.key_at, old + old_at, key_size + stored)
+            write_head(old, &shape, key_size, stored, deadline, block is not NULL)
+            slab_resized(self.slabs, found.ref, max(old_size, shape.size), shape.size)
+        else:
+            ref = slab_alloc(self.slabs, shape.size)
+            if ref == 0:
+                raise MemoryError
+            entry = <uint8_t*>at(self.slabs, ref)
+            write_head(entry, &shape, key_size, stored, deadline, block is not NULL)
+            memcpy(entry + CLOCK, old + CLOCK, 2)
+            memcpy(entry + shape.key_at, old + old_at, key_size + stored)
+            table_replace(self.table, &found.place, ref)
+            slab_free(self.slabs, found.ref, old_size)
+            found.ref = ref
+            found.entry = entry
+        self.deadlines += (deadline >= 0) - (old_deadline >= 0)
+        return 0
+
+    cdef int remove(self, Found* found) except -1:
+        """Remove the entry that was looked up (also one whose time has passed) and free it."""
+        self.uncount(<uint8_t*>at(self.slabs, found.ref))
+        table_remove(self.table, found.hash, &found.place)
+        free_entry(self.slabs, found.ref)
+        found.entry = NULL
+        found.ref = 0
+        return 0
+
+    cdef int rename(self, Found* found, Database target, Found* place, const char* key,
+                    size_t key_size, bint copy) except -1:
+        """Give a value, with its deadline, another key in `target`, whatever stood there before.
+
+        `place` is the look-up of that key, made after that of the value. With `copy` the old entry
+        stays, otherwise it is removed. The value itself is copied only when it lies in the entry or
+        `copy` is given. On MemoryError nothing has changed.
+        """
+        cdef uint8_t* old = found.entry
+        cdef uint8_t* entry
+        cdef Block* block = entry_block(old)
+        cdef Block* own = NULL
+        cdef int64_t deadline = entry_deadline(old)
+        cdef size_t value_size
+        cdef char* value = entry_value(old, &value_size)
+        cdef uint16_t clock = self.keyspace.access_now if copy else access_clock(old)
+        cdef Shape shape
+        cdef Ref ref
+
+        shape_of(&shape, old[0], key_size, value_size, deadline, block is not NULL)
+        if deadline >= 0:
+            target.push_deadline(place.hash, deadline)
+        if block is not NULL:
+            if copy:
+                own = block_new(self.slabs, value_size)
+                if own is NULL:
+                    raise MemoryError
+                memcpy(block_data(own), value, value_size)
+                own.size = value_size
+            else:
+                own = block_retain(block)
+        ref = slab_alloc(self.slabs, shape.size)
+        if ref == 0:
+            if own is not NULL:
+                block_release(self.slabs, own)
+            raise MemoryError
+        entry = <uint8_t*>at(self.slabs, ref)
+        write_head(entry, &shape, key_size, value_size, deadline, block is not NULL)
+        memcpy(entry + CLOCK, &clock, 2)
+        memcpy(entry + shape.key_at, key, key_size)
+        if own is not NULL:
+            memcpy(entry + shape.value_at, &own, sizeof(Block*))
+        else:
+            memcpy(entry + shape.value_at, value, value_size)
+        if place.entry is not NULL:
+            target.uncount(place.entry)
+            table_replace(target.table, &place.place, ref)
+            free_entry(self.slabs, place.ref)
+        else:
+            try:
+                table_insert(target.table, place.hash, ref)
+            except MemoryError:
+                free_entry(self.slabs, ref)
+                raise
+        place.entry = entry
+        place.ref = ref
+        target.count_size(entry[0] & KIND_MASK, value_size, 1)
+        target.deadlines += deadline >= 0
+        if not copy:
+            if found.place.geometry != self.table.geometry:
+                table_find_ref(self.table, found.hash, found.ref, &found.place)
+            self.remove(found)
+        return 0
+
+    cdef int touch_watchers(self, bytes key) except -1:
+        """Mark the clients that WATCH `key`: their EXEC must fail."""
+        cdef list sessions = self.watched.get(key)
+        cdef Session session
+        if sessions is not None:
+            for session in sessions:
+                session.flags |= DIRTY_WATCH
+        return 0
+
+    cdef uint8_t* lookup(self, const char* key, size_t size, uint64_t hash, Found* found) except? NULL:
+        """Look a key up; bury it first if its time has passed and burying is allowed now."""
+        cdef uint8_t* entry = self.find(key, size, hash, found)
+        if found.expired and self.keyspace.undertaker.bury(self, found):
+            found.entry = NULL
+            found.expired = False
+        return entry
+
+    # -- what Python sees --------------------------------------------------------------------------
+
+    cdef uint8_t* named(self, bytes key, Found* found) except? NULL:
+        cdef const char* data = PyBytes_AS_STRING(key)
+        cdef size_t size = <size_t>PyBytes_GET_SIZE(key)
+        return self.lookup(data, size, table_hash(self.table, data, size), found)
+
+    def __len__(self) -> int:
+        return <Py_ssize_t>self.table.count
+
+    def __contains__(self, bytes key) -> bool:
+        cdef Found found
+        return self.named(key, &found) is not NULL
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the table's segments, its directory and the wheel: the part that is overhead."""
+        return self.table.bytes + wheel_bytes(self.wheel)
+
+    def sizes_of(self, int kind) -> dict:
+        """Return how many keys of a kind have which size: {0, 1, 2, 4 ...: keys}."""
+        cdef int n
+        return {(1 << n) >> 1: self.sizes[kind][n] for n in range(SIZE_BINS) if self.sizes[kind][n]}
+
+    def kind(self, bytes key) -> int:
+        """Return the kind of a key's value (an index of `KIND_NAMES`), 0 if there is none."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        return 0 if entry is NULL else entry[0] & KIND_MASK
+
+    def string(self, bytes key) -> bytes | None:
+        """Return a copy of the string under `key`, or None.
+
+        Raises `errors.WrongType` if the value is of another kind.
+        """
+        cdef Found found
+        cdef size_t size
+        cdef char* data
+        cdef uint8_t* entry = self.named(key, &found)
+        if entry is NULL:
+            return None
+        if entry[0] & KIND_MASK != STRING:
+            raise errors.WrongType
+        self.keyspace.touch(entry)
+        data = entry_value(entry, &size)
+        return PyBytes_FromStringAndSize(data, <Py_ssize_t>size)
+
+    def put(self, bytes key, bytes value, int64_t deadline=-1, bint raw=False) -> None:
+        """Store a string, whatever was there; `deadline` in Unix milliseconds, -1 for none."""
+        cdef Found found
+        self.named(key, &found)
+        self.put_string(&found, PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key),
+                        PyBytes_AS_STRING(value), <size_t>PyBytes_GET_SIZE(value), NULL, deadline,
+                        STICKY if raw else 0)
+
+    def delete(self, bytes key) -> bool:
+        """Remove a key; tell whether it was there."""
+        cdef Found found
+        if self.named(key, &found) is NULL:
+            return False
+        self.remove(&found)
+        return True
+
+    def deadline(self, bytes key) -> int | None:
+        """Return a key's deadline in Unix milliseconds, -1 if it has none, None without the key."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        return None if entry is NULL else entry_deadline(entry)
+
+    def expire_at(self, bytes key, int64_t deadline) -> bool:
+        """Set a key's deadline (Unix milliseconds, -1 removes it); tell whether there is such a key."""
+        cdef Found found
+        if self.named(key, &found) is NULL:
+            return False
+        self.set_deadline(&found, deadline)
+        return True
+
+    def move(self, bytes key, Database target, bytes name, bint copy=False) -> bool:
+        """Store the value of `key` under `name` of `target`, over what stands there, with its deadline.
+
+        With `copy` the old key stays. False if there is no such key. It must not be the same key.
+        """
+        cdef Found found, place
+        if self.named(key, &found) is NULL:
+            return False
+        target.named(name, &place)
+        self.rename(&found, target, &place, PyBytes_AS_STRING(name),
+                    <size_t>PyBytes_GET_SIZE(name), copy)
+        return True
+
+    def random_key(self) -> bytes | None:
+        """Return a key chosen fairly among those that have not expired, or None."""
+        cdef uint8_t* entry
+        cdef const char* key
+        cdef size_t size
+        cdef Ref ref
+        cdef int tries = 100
+        while self.table.count:
+            ref = table_random(self.table, self.keyspace.random())
+            if ref == 0:
+                return None
+            entry = <uint8_t*>at(self.slabs, ref)
+            tries -= 1
+            if not entry[0] & HAS_DEADLINE or entry_deadline(entry) > self.keyspace.horizon_ms:
+                break
+            if tries == 0:
+                return None
+        else:
+            return None
+        key = entry_key(entry, &size)
+        return PyBytes_FromStringAndSize(key, <Py_ssize_t>size)
+
+    def idle_seconds(self, bytes key) -> int | None:
+        """Return the seconds since the key was last used, or None without the key."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        return None if entry is NULL else self.keyspace.idle_of(entry)
+
+    def frequency(self, bytes key) -> int | None:
+        """Return the key's LFU counter (0-255) after its decay, or None without the key."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        return None if entry is NULL else self.keyspace.frequency_of(entry)
+
+    def encoding(self, bytes key) -> bytes | None:
+        """Return OBJECT ENCODING's name for a key's value, or None without the key."""
+        cdef Found found
+        cdef size_t size
+        cdef int64_t number
+        cdef char* data
+        cdef uint8_t* entry = self.named(key, &found)
+        if entry is NULL:
+            return None
+        data = entry_value(entry, &size)
+        if entry[0] & STICKY:
+            return b"raw"
+        if size <= 20 and parse_int(data, size, &number):
+            return b"int"
+        return b"embstr" if size <= EMBEDDED_MAX else b"raw"
+
+    def usage(self, bytes key) -> int | None:
+        """Return the bytes a key takes: its entry, its block, its slot and its place in the wheel."""
+        cdef Found found
+        cdef Block* block
+        cdef uint8_t* entry = self.named(key, &found)
+        cdef size_t total
+        if entry is NULL:
+            return None
+        block = entry_block(entry)
+        total = class_size(entry_size(entry)) + SLOT_BYTES
+        if block is not NULL:
+            total += block_cost(block)
+        if entry[0] & HAS_DEADLINE:
+            total += sizeof(uint32_t)
+        return total
+
+    def scan(self, uint64_t cursor) -> tuple:
+        """Take one step of an iteration: (next cursor, [(key, kind, deadline) ...]).
+
+        The cursor is opaque; 0 begins and ends. Every key that exists from the first step to the
+        last is returned at least once. A step returns the keys of about one bucket.
+        """
+        cdef list found = []
+        cdef Listing listing
+        listing.slabs = self.slabs
+        listing.found = <void*>found
+        cdef uint64_t following = table_scan(self.table, cursor, list_entry, &listing)
+        return following, found
+
+    def flush(self) -> int:
+        """Forget every key; the memory comes back in slices. Returns how many keys there were."""
+        cdef Py_ssize_t count = len(self)
+        if count:
+            self.keyspace.work.add(Drop.of(self.keyspace, self.table, self.wheel))
+            self.table = table_new(self.slabs, &self.keyspace.hash_key, entry_key)
+            self.wheel = wheel_new(self.slabs, self.keyspace.now_ms)
+            self.deadlines = 0
+            memset(self.sizes, 0, sizeof(self.sizes))
+        return count
+
+    def swap(self, Database other) -> None:
+        """Exchange the contents of two databases; who watches or awaits a key stays."""
+        cdef int64_t sizes[SIZE_KINDS][SIZE_BINS]
+        self.table, other.table = other.table, self.table
+        self.wheel, other.wheel = other.wheel, self.wheel
+        self.deadlines, other.deadlines = other.deadlines, self.deadlines
+        memcpy(sizes, self.sizes, sizeof(sizes))
+        memcpy(self.sizes, other.sizes, sizeof(sizes))
+        memcpy(other.sizes, sizes, sizeof(sizes))
+
+    def watch(self, bytes key, Session session) -> None:
+        """Mark `session` when `key` changes, until `unwatch`."""
+        cdef list sessions = self.watched.setdefault(key, [])
+        if session not in sessions:
+            sessions.append(session)
+            self.keyspace.watched_keys += 1
+
+    def unwatch(self, bytes key, Session session) -> None:
+        """Undo `watch`."""
+        cdef list sessions = self.watched.get(key)
+        if sessions is not None and session in sessions:
+            sessions.remove(session)
+            self.keyspace.watched_keys -= 1
+            if not sessions:
+                del self.watched[key]
+
+
+cdef struct Listing:
+    const Slabs* slabs
+    void* found                  # a list of Python's
+
+
+cdef int list_entry(void* context, uint64_t hash, Ref* ref) except -2:
+    cdef Listing* listing = <Listing*>context
+    cdef uint8_t* entry = <uint8_t*>at(listing.slabs, ref[0])
+    cdef size_t size
+    cdef const char* key = entry_key(entry, &size)
+    (<list>listing.found).append((
+        PyBytes_FromStringAndSize(key, <Py_ssize_t>size), entry[0] & KIND_MASK,
+        entry_deadline(entry),
+    ))
+    return 0
+
+
+cdef class Undertaker:
+    """Buries keys whose time has passed: `effects.Effects` is the one of the server."""
+
+    cdef bint bury(self, Database db, Found* found) except -1:
+        """Remove the entry and tell everybody; False if it must only be hidden."""
+        db.remove(found)
+        return True
+
+
+cdef class Keyspace:
+    """All databases, their memory and their clock."""
+
+    def __cinit__(self, int databases=16, bytes seed=None, size_t reserve=0, int64_t now_ms=0):
+        cdef int index
+        self.slabs = slabs_new(reserve)
+        hash_key_init(&self.hash_key, os.urandom(16) if seed is None else seed)
+        self.random_state = int.from_bytes(os.urandom(8) if seed is None else seed[:8], "little")
+        self.lfu_log_factor = 10
+        self.string_limit = 512 << 20
+        self.lfu_decay_minutes = 1
+        self.access_origin_s = now_ms // 1000 - 1
+        self.set_now(now_ms)
+        self.undertaker = Undertaker()
+        self.work = WorkQueue()
+        self.databases = [Database(self, index) for index in range(databases)]
+
+    def __dealloc__(self):
+        if self.slabs is not NULL:
+            slabs_delete(self.slabs)
+
+    cdef Database database(self, int index):
+        return <Database>self.databases[index]
+
+    cdef void set_now(self, int64_t now_ms) noexcept:
+        """Set the wall clock that deadlines and accesses are measured by."""
+        self.now_ms = now_ms
+        self.horizon_ms = -1 if self.applying_ else now_ms
+        if self.lfu:
+            self.access_now = <uint16_t>(LFU_INITIAL | (now_ms // 60000 & 0xff) << 8)
+        else:
+            self.access_now = <uint16_t>(
+                (now_ms // 1000 - self.access_origin_s) % ACCESS_CYCLE + 1)
+
+    @property
+    def applying(self) -> bool:
+        """Whether a stream of effects is being applied: then no deadline has passed by itself.
+
+        What expired while the stream was written stands in it as a DEL, at the right place; a key
+        that is found expired now was alive for the commands that follow in the stream.
+        """
+        return self.applying_
+
+    @applying.setter
+    def applying(self, bint on) -> None:
+        self.applying_ = on
+        self.set_now(self.now_ms)
+
+    def advance(self, int64_t now_ms) -> None:
+        """Set the wall clock that deadlines and accesses are measured by (Unix milliseconds)."""
+        self.set_now(now_ms)
+
+    cdef uint64_t random(self) noexcept:
+        """64 random bits for sampling (splitmix64; Steele, Lea and Flood, 2014)."""
+        cdef uint64_t z
+        self.random_state += <uint64_t>0x9e3779b97f4a7c15u
+        z = self.random_state
+        z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9u
+        z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111ebu
+        return z ^ (z >> 31)
+
+    cdef void touch(self, uint8_t* entry) noexcept:
+        """Record that an entry was used."""
+        cdef uint16_t clock
+        cdef int counter
+        if self.no_touch:
+            return
+        if not self.lfu:
+            set_access_clock(entry, self.access_now)
+            return
+        counter = self.frequency_of(entry)
+        if counter < 255 and (
+            counter < LFU_INITIAL
+            or self.random() % <uint64_t>((counter - LFU_INITIAL) * self.lfu_log_factor + 1) == 0
+        ):
+            counter += 1
+        clock = <uint16_t>(counter | (self.now_ms // 60000 & 0xff) << 8)
+        set_access_clock(entry, clock)
+
+    cdef int frequency_of(self, const uint8_t* entry) noexcept:
+        cdef uint16_t clock = access_clock(entry)
+        cdef int64_t minutes = (self.now_ms // 60000 - (clock >> 8)) & 0xff
+        cdef int64_t counter = clock & 0xff
+        if self.lfu_decay_minutes > 0:
+            counter -= minutes // self.lfu_decay_minutes
+        return <int>max(counter, 0)
+
+    cdef int64_t idle_of(self, const uint8_t* entry) noexcept:
+        cdef int64_t clock = access_clock(entry)
+        if clock == 0:
+            return ACCESS_CYCLE
+        return (self.access_now - clock + ACCESS_CYCLE) % ACCESS_CYCLE
+
+    @property
+    def used_memory(self) -> int:
+        """Bytes that the dataset allocates: an exact sum, tables and wheels included."""
+        return self.slabs.used
+
+    @property
+    def committed_memory(self) -> int:
+        """Bytes of memory the entries' slabs hold from the system."""
+        return slab_committed(self.slabs) + self.slabs.block_bytes
+
+    @property
+    def block_memory(self) -> int:
+        """The part of `used_memory` that is in blocks of their own."""
+        return self.slabs.block_bytes
+
+    @property
+    def moved_count(self) -> int:
+        """Entries that the defragmenting walk has moved so far."""
+        return self.moved_entries
+
+    def defragment(self) -> None:
+        """Queue a walk that moves entries out of sparsely used slabs."""
+        if not self.defragmenting:
+            self.defragmenting = True
+            self.work.add(Defragment.of(self))
+
+    def age(self) -> None:
+        """Queue a walk that saturates the access clocks that would soon seem young again."""
+        if not self.lfu:
+            self.work.add(Ageing.of(self))
+
+    def run_work(self, int64_t budget_us) -> bool:
+        """Do queued work for at most `budget_us`; tell whether some is left."""
+        cdef int64_t until_ns = monotonic_ns() + budget_us * 1000
+        while slab_drain(self.slabs, DRAIN_SLICE):
+            if monotonic_ns() >= until_ns:
+                return True
+        return self.work.run(max((until_ns - monotonic_ns()) // 1000, 1)) > 0
+
+
+@cython.no_gc_clear                  # as Database
+cdef class Drop(Work):
+    """Free the entries of a table that was flushed, then the table."""
+
+    cdef Keyspace keyspace
+    cdef Table* table
+    cdef Wheel* wheel
+
+    @staticmethod
+    cdef Drop of(Keyspace keyspace, Table* table, Wheel* wheel):
+        cdef Drop job = Drop.__new__(Drop)
+        job.keyspace = keyspace
+        job.table = table
+        job.wheel = wheel
+        keyspace.dropping_keys += table.count
+        return job
+
+    def __dealloc__(self):
+        if self.table is not NULL:
+            table_delete(self.table)
+        if self.wheel is not NULL:
+            wheel_delete(self.wheel)
+
+    cdef bint step(self, int64_t until_ns) except -1:
+        cdef Keyspace keyspace = self.keyspace
+        while not table_drain(self.table, WALK_SLICE, free_visited, <void*>keyspace):
+            if monotonic_ns() >= until_ns:
+                return False
+        table_delete(self.table)
+        wheel_delete(self.wheel)
+        self.table = NULL
+        self.wheel = NULL
+        return True
+
+
+cdef int free_visited(void* context, uint64_t hash, Ref* ref) except -2:
+    cdef Keyspace keyspace = <Keyspace>context
+    free_entry(keyspace.slabs, ref[0])
+    keyspace.dropping_keys -= 1
+    keyspace.dropped_keys += 1
+    return 0
+
+
+cdef class Defragment(Work):
+    """Move entries out of slabs that are mostly empty, so that these go back to the system."""
+
+    cdef Keyspace keyspace
+    cdef int index
+    cdef uint64_t position
+
+    @staticmethod
+    cdef Defragment of(Keyspace keyspace):
+        cdef Defragment job = Defragment.__new__(Defragment)
+        job.keyspace = keyspace
+        return job
+
+    cdef bint step(self, int64_t until_ns) except -1:
+        cdef Database db
+        while self.index < len(self.keyspace.databases):
+            db = self.keyspace.database(self.index)
+            if table_defragment(db.table, &self.position, WALK_SLICE, entry_size,
+                                &self.keyspace.moved_entries):
+                self.index += 1
+                self.position = 0
+            if monotonic_ns() >= until_ns:
+                return False
+        self.keyspace.defragmenting = False
+        return True
+
+
+cdef class Ageing(Work):
+    """Write 0 (long ago) into access clocks older than half a cycle, before the cycle comes round."""
+
+    cdef Keyspace keyspace
+    cdef int index
+    cdef uint64_t position
+
+    @staticmethod
+    cdef Ageing of(Keyspace keyspace):
+        cdef Ageing job = Ageing.__new__(Ageing)
+        job.keyspace = keyspace
+        return job
+
+    cdef bint step(self, int64_t until_ns) except -1:
+        cdef Database db
+        while self.index < len(self.keyspace.databases):
+            db = self.keyspace.database(self.index)
+            if table_walk(db.table, &self.position, WALK_SLICE, age_visited,
+                          <void*>self.keyspace):
+                self.index += 1
+                self.position = 0
+            if monotonic_ns() >= until_ns:
+                return False
+        return True
+
+
+cdef int age_visited(void* context, uint64_t hash, Ref* ref) except -2:
+    cdef Keyspace keyspace = <Keyspace>context
+    cdef uint8_t* entry = <uint8_t*>at(keyspace.slabs, ref[0])
+    if keyspace.idle_of(entry) > ACCESS_CYCLE // 2:
+        set_access_clock(entry, 0)
+    return 0

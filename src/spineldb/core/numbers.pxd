@@ -1,0 +1,23 @@
+"""Numbers and their text, in Redis's forms."""
+
+cdef enum:
+    DOUBLE_TEXT = 32             # bytes that format_double may write
+    LONG_DOUBLE_TEXT = 5120      # and add_long_double
+
+cdef enum Sum:
+    SUM_DONE = 0
+    FIRST_NOT_FLOAT = 1
+    SECOND_NOT_FLOAT = 2
+    SUM_NOT_FINITE = 3
+
+# Write the shortest digits that read back as `value`; return how many bytes.
+cdef int format_double(double value, char* out) noexcept nogil
+
+# Read the whole text as a double; False if it is none, is not a number or is out of range.
+cdef bint parse_double(const char* text, size_t size, double* value) noexcept nogil
+
+# Add two numbers as INCRBYFLOAT does, in an 80-bit long double; write the sum and its size.
+cdef Sum add_long_double(
+    const char* first, size_t first_size, const char* second, size_t second_size,
+    char* out, size_t* out_size
+) noexcept nogil

@@ -1,0 +1,29 @@
+from collections.abc import Collection
+from typing import ClassVar, Final
+
+class Shaped:
+    items: Final[object]
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+    def __init__(self, items: object) -> None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+class Pairs(Shaped):
+    def __init__(self, items: Collection[tuple[object, object]]) -> None: ...
+
+class Mapping(Shaped):
+    def __init__(self, items: Collection[tuple[object, object]]) -> None: ...
+
+class Members(Shaped):
+    def __init__(self, items: Collection[object]) -> None: ...
+
+class Push(Shaped):
+    def __init__(self, items: Collection[object]) -> None: ...
+
+class Verbatim(Shaped):
+    def __init__(self, items: str | bytes) -> None: ...
+
+class NullArray: ...
+
+NULL_ARRAY: Final[NullArray]
+
+def encode(value: object, protocol: int = 2) -> bytes: ...

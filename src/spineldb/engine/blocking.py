@@ -1,0 +1,244 @@
+"""Who waits for what: commands that cannot be answered yet.
+
+A command that finds nothing returns a `Wait`. Its client is parked and its arguments are kept. When
+one of the keys is written, the command is simply run again, in the order in which the clients came;
+if it returns a `Wait` once more, the client keeps its place. There is no second implementation of a
+pop hidden in a waker. The first deadline stands.
+
+What was written is collected while a command runs (`effects.ready`) and served when it is over, so
+a waiter never sees half of a transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from spineldb import errors
+from spineldb.core.call import Deferred
+from spineldb.core.session import Session, SessionFlag
+from spineldb.observability.logging import get_log
+
+if TYPE_CHECKING:
+    from spineldb.core.dispatch import Command, Dispatcher
+    from spineldb.core.effects import Effects
+    from spineldb.core.keyspace import Database
+    from spineldb.engine.context import Context
+    from spineldb.engine.reply import Reply
+
+log = get_log(__name__)
+
+
+class Wait(Deferred):
+    """A command's answer: run me again when one of these keys is written."""
+
+    __slots__ = ("again", "database", "keys", "otherwise", "seconds")
+
+    def __init__(
+        self,
+        database: int,
+        keys: tuple[bytes, ...],
+        seconds: float,
+        otherwise: Reply,
+        again: Sequence[bytes] | None = None,
+    ) -> None:
+        self.database = database
+        self.keys = keys
+        self.seconds = seconds
+        self.otherwise = otherwise
+        self.again = again
+
+
+class Outside(Deferred):
+    """A command's answer: wait for `work`, then run `then` with its result."""
+
+    __slots__ = ("failed", "then", "work")
+
+    def __init__(
+        self, work: Awaitable[Any], then: Callable[[Context, Any], Reply], failed: Reply
+    ) -> None:
+        self.work = work
+        self.then = then
+        self.failed = failed
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """A parked client: the command to run again, and what ends the wait."""
+
+    session: Session
+    command: Command
+    argv: list[bytes]
+    wait: Wait | None
+    timer: asyncio.TimerHandle | None = None
+    task: asyncio.Task[None] | None = None
+    resumed: bool = field(default=False)
+
+
+class Blocking:
+    """The registry of parked clients."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._running: Waiter | None = None  # the waiter whose command is being run again
+        self.blocked_clients = 0
+        self.waiting_for_time = 0  # those of them whose wait ends by itself
+
+    # -- parking -----------------------------------------------------------------------------------
+
+    def park(self, context: Context, value: Deferred) -> None:
+        """Take a command's `Wait` or `Outside` as its answer; anything else is no answer at all."""
+        if isinstance(value, Wait):
+            running = self._running
+            if running is not None:
+                running.wait = value
+                running.resumed = False
+                return
+            argv = context.argv if value.again is None else list(value.again)
+            waiter = Waiter(context.client, cast("Command", context.command), argv, value)
+            self._enter(waiter, value)
+        elif isinstance(value, Outside):
+            waiter = Waiter(context.client, cast("Command", context.command), context.argv, None)
+            self._mark(waiter)
+            waiter.task = asyncio.get_running_loop().create_task(self._outside(waiter, value))
+
+    def _mark(self, waiter: Waiter) -> None:
+        waiter.session.waiting = waiter
+        waiter.session.mark(SessionFlag.BLOCKED)
+        self.blocked_clients += 1
+
+    def _enter(self, waiter: Waiter, wait: Wait) -> None:
+        database = self._dispatcher.keyspace.databases[wait.database]
+        for key in dict.fromkeys(wait.keys):
+            queue = database.awaited.setdefault(key, {})
+            if not queue:
+                self._dispatcher.effects.awaited_keys += 1
+            queue[waiter] = None
+        if wait.seconds > 0:
+            loop = asyncio.get_running_loop()
+            waiter.timer = loop.call_later(wait.seconds, self.time_out, waiter)
+            self.waiting_for_time += 1
+        self._mark(waiter)
+
+    def _leave(self, waiter: Waiter) -> None:
+        """Take a waiter out of every queue; the client goes on with what it sent meanwhile."""
+        if waiter.wait is not None:
+            database = self._dispatcher.keyspace.databases[waiter.wait.database]
+            for key in dict.fromkeys(waiter.wait.keys):
+                self._leave_queue(database, key, waiter)
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+            waiter.timer = None
+            self.waiting_for_time -= 1
+        if waiter.task is not None:
+            waiter.task.cancel()
+        if waiter.session.waiting is waiter:
+            waiter.session.waiting = None
+            self.blocked_clients -= 1
+            waiter.session.mark(SessionFlag.BLOCKED, on=False)
+
+    def _leave_queue(self, database: Database, key: bytes, waiter: Waiter) -> None:
+        queue: dict[Waiter, None] | None = database.awaited.get(key)
+        if queue is None or waiter not in queue:
+            return
+        del queue[waiter]
+        if not queue:
+            del database.awaited[key]
+            self._dispatcher.effects.awaited_keys -= 1
+
+    # -- serving -----------------------------------------------------------------------------------
+
+    def serve(self, effects: Effects) -> None:
+        """Run the commands of those who wait for the keys that were written, first come first.
+
+        What these commands write may wake others: the loop ends when nothing new is ready.
+        """
+        if self._running is not None:
+            return  # the loop below is on the stack already
+        while effects.ready:
+            ready = list(dict.fromkeys(effects.ready))
+            effects.ready.clear()
+            for database, key in ready:
+                for waiter in list(database.awaited.get(key, ())):
+                    if waiter.session.waiting is waiter:
+                        self._again(waiter)
+
+    def _again(self, waiter: Waiter) -> None:
+        session, wait = waiter.session, waiter.wait
+        assert wait is not None
+        selected, session.db = session.db, wait.database
+        self._running = waiter
+        waiter.resumed = True
+        try:
+            self._dispatcher.perform_argv(session, waiter.command, waiter.argv)
+        finally:
+            self._running = None
+            session.db = selected
+        if waiter.resumed:  # it did not wait again: answered
+            waiter.wait = wait
+            self._leave(waiter)
+        else:
+            waiter.wait = wait
+
+    # -- the ends of a wait ------------------------------------------------------------------------
+
+    def time_out(self, waiter: Waiter) -> None:
+        """Answer a client whose time has passed."""
+        assert waiter.wait is not None
+        otherwise = waiter.wait.otherwise
+        self._leave(waiter)
+        waiter.session.send(otherwise)
+
+    def unblock(self, session: Session, error: errors.CommandError | None) -> bool:
+        """End a client's wait by an error, or as if its time had passed; False if it has none."""
+        waiter = session.waiting
+        if not isinstance(waiter, Waiter) or waiter.wait is None:
+            return False
+        if error is None:
+            self.time_out(waiter)
+        else:
+            self._leave(waiter)
+            session.send(error)
+        return True
+
+    def unblock_writers(self, sessions: Iterable[Session], error: errors.CommandError) -> None:
+        """End the waits of those parked in a command that writes (EM-9)."""
+        for session in list(sessions):
+            waiter = session.waiting
+            if isinstance(waiter, Waiter) and waiter.command.writes:
+                self.unblock(session, error)
+
+    def forget(self, session: Session) -> None:
+        """Leave every queue: the client is gone."""
+        waiter = session.waiting
+        if isinstance(waiter, Waiter):
+            self._leave(waiter)
+
+    # -- the outside world -------------------------------------------------------------------------
+
+    async def _outside(self, waiter: Waiter, outside: Outside) -> None:
+        session, command, argv = waiter.session, waiter.command, waiter.argv
+        try:
+            result = await cast("Coroutine[Any, Any, Any]", outside.work)
+        except asyncio.CancelledError:
+            raise
+        except errors.CommandError as error:
+            waiter.task = None
+            self._leave(waiter)
+            session.send(error)
+            return
+        except Exception:
+            log.exception("work outside failed", command=command.name)
+            waiter.task = None
+            self._leave(waiter)
+            session.send(errors.Internal() if outside.failed is None else outside.failed)
+            return
+        waiter.task = None
+
+        def body(context: Context, *_: bytes) -> Reply:
+            return outside.then(context, result)
+
+        self._dispatcher.continue_with(session, command, argv, body)
+        self._leave(waiter)

@@ -1,0 +1,255 @@
+"""Who is connected: admission, authentication, the list, killing, pausing.
+
+The registry holds every session from the moment it is admitted until its socket is gone. What a
+client is (its name, its library, its statistics) lives in the session; what all of them share (the
+pause, the limits, the counters) lives here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from spineldb import clock, errors
+from spineldb.core.dispatch import POSTPONE, Command, Dispatcher, Gate
+from spineldb.core.session import Session, SessionFlag
+from spineldb.engine.command import Flag
+
+if TYPE_CHECKING:
+    from spineldb.config.settings import Settings
+
+DEFAULT_USER = "default"
+
+# The letters of CLIENT LIST's `flags`, in Redis's order.
+_LETTERS = (
+    (SessionFlag.REPLICA, "S"),
+    (SessionFlag.PRIMARY, "M"),
+    (SessionFlag.PUBSUB, "P"),
+    (SessionFlag.QUEUEING, "x"),
+    (SessionFlag.BLOCKED, "b"),
+    (SessionFlag.DIRTY_WATCH, "d"),
+    (SessionFlag.CLOSING, "c"),
+    (SessionFlag.CLOSE_NOW, "A"),
+    (SessionFlag.UNIX_SOCKET, "U"),
+    (SessionFlag.NO_EVICT, "e"),
+    (SessionFlag.NO_TOUCH, "T"),
+)
+
+
+class Pause(Enum):
+    """What CLIENT PAUSE holds back."""
+
+    NOTHING = 0
+    WRITES = 1
+    ALL = 2
+
+
+class Clients:
+    """The registry of sessions."""
+
+    def __init__(self, dispatcher: Dispatcher, settings: Settings) -> None:
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._sessions: dict[int, Session] = {}
+        self._unauthenticated = 0
+        self._postponed: set[Session] = set()
+        self._pause = Pause.NOTHING
+        self._pause_until_ms = 0
+        self._pause_timer: asyncio.TimerHandle | None = None
+        self.rejected = 0
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    def get(self, identifier: int) -> Session | None:
+        """Return the session with this id."""
+        return self._sessions.get(identifier)
+
+    # -- coming and going --------------------------------------------------------------------------
+
+    def admit(self, session: Session) -> bytes | None:
+        """Register a new client; otherwise return the line by which it is turned away."""
+        session.user = DEFAULT_USER
+        session.created_ms = session.active_ms = clock.unix_ms()
+        refusal = self._refusal(session)
+        if refusal is not None:
+            self.rejected += 1
+            return b"-" + refusal.wire + b"\r\n"
+        self._sessions[session.id] = session
+        self._greet(session)
+        return None
+
+    def _refusal(self, session: Session) -> errors.CommandError | None:
+        if len(self._sessions) >= self._settings.max_clients:
+            return errors.MaxClients()
+        if self._is_exposed and not _is_local(session):
+            return errors.ProtectedMode()
+        if self._password and self._unauthenticated >= (
+            self._settings.limits.max_unauthenticated_clients
+        ):
+            return errors.MaxClients()
+        return None
+
+    def _greet(self, session: Session) -> None:
+        """Have the session log in first, where there is a password."""
+        if self._password:
+            self._dispatcher.open_gate(session, Gate.GATE_AUTH)
+            self._unauthenticated += 1
+        else:
+            session.mark(SessionFlag.AUTHENTICATED)
+
+    def leave(self, session: Session) -> None:
+        """Forget a client whose connection has ended."""
+        if self._sessions.pop(session.id, None) is not None:
+            self._postponed.discard(session)
+            if not session.has(SessionFlag.AUTHENTICATED):
+                self._unauthenticated -= 1
+
+    @property
+    def _password(self) -> str:
+        return self._settings.security.password or ""
+
+    @property
+    def _is_exposed(self) -> bool:
+        return self._settings.protected_mode and not self._password
+
+    # -- logging in --------------------------------------------------------------------------------
+
+    def ask_to_log_in(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        """Refuse the command: the gate of sessions that have not authenticated."""
+        del session, command, argv
+        raise errors.NoAuth
+
+    def has_password(self, user: bytes = DEFAULT_USER.encode()) -> bool:
+        """Tell whether this user must give a password."""
+        return user == DEFAULT_USER.encode() and bool(self._password)
+
+    def log_in(self, session: Session, user: bytes, password: bytes) -> bool:
+        """Let a session in if user and password are right; compares in constant time."""
+        known = user == DEFAULT_USER.encode()
+        expected = self._password.encode("utf-8", "surrogateescape")
+        right = not expected or hmac.compare_digest(expected, password)
+        if not (known and right):
+            return False
+        session.user = DEFAULT_USER
+        if not session.has(SessionFlag.AUTHENTICATED):
+            session.mark(SessionFlag.AUTHENTICATED)
+            self._dispatcher.open_gate(session, Gate.GATE_AUTH, asked=False)
+            if session.id in self._sessions:
+                self._unauthenticated -= 1
+        return True
+
+    def log_out(self, session: Session) -> None:
+        """Make a session the default user's again, who may have to give a password (RESET)."""
+        session.user = DEFAULT_USER
+        if self._password and session.has(SessionFlag.AUTHENTICATED):
+            session.mark(SessionFlag.AUTHENTICATED, on=False)
+            self._greet(session)
+
+    # -- killing -----------------------------------------------------------------------------------
+
+    def kill(self, session: Session, by: Session | None = None) -> None:
+        """Close a client's connection: at once, or after its reply if it asked for it itself."""
+        session.mark(SessionFlag.CLOSING if session is by else SessionFlag.CLOSE_NOW)
+
+    # -- pausing -----------------------------------------------------------------------------------
+
+    @property
+    def paused(self) -> Pause:
+        """What is held back now."""
+        return self._pause
+
+    def pause(self, milliseconds: int, what: Pause) -> None:
+        """Hold commands back for a while; a stricter or longer pause in force stays."""
+        until = clock.unix_ms() + milliseconds
+        self._pause = max(self._pause, what, key=lambda pause: pause.value)
+        self._pause_until_ms = max(self._pause_until_ms, until)
+        self._dispatcher.raise_gate(Gate.GATE_PAUSE)
+        if self._pause_timer is not None:
+            self._pause_timer.cancel()
+        remaining = (self._pause_until_ms - clock.unix_ms()) / 1000
+        self._pause_timer = asyncio.get_running_loop().call_later(remaining, self.resume)
+
+    def resume(self) -> None:
+        """End the pause and let every postponed client go on."""
+        if self._pause_timer is not None:
+            self._pause_timer.cancel()
+            self._pause_timer = None
+        self._pause = Pause.NOTHING
+        self._pause_until_ms = 0
+        self._dispatcher.raise_gate(Gate.GATE_PAUSE, up=False)
+        postponed, self._postponed = self._postponed, set()
+        for session in sorted(postponed, key=lambda session: session.id):
+            session.mark(SessionFlag.POSTPONED, on=False)
+
+    def hold_back(self, session: Session, command: Command, argv: list[bytes]) -> object:
+        """Have the command wait for the end of the pause, if it is one that is held back."""
+        del argv
+        flags: Flag = command.declaration.flags
+        if session.has(SessionFlag.REPLICA | SessionFlag.PRIMARY):
+            return None
+        if self._pause is Pause.WRITES and not flags & (Flag.WRITE | Flag.MAY_REPLICATE):
+            return None
+        self._postponed.add(session)
+        return POSTPONE
+
+    # -- showing -----------------------------------------------------------------------------------
+
+    def describe(self, session: Session) -> str:
+        """Write a client's line of CLIENT LIST."""
+        return " ".join(f"{name}={value}" for name, value in self._fields(session))
+
+    def _fields(self, session: Session) -> Iterable[tuple[str, object]]:
+        now_ms = clock.unix_ms()
+        yield "id", session.id
+        yield "addr", session.address
+        yield "laddr", session.local_address
+        yield "fd", session.descriptor
+        yield "name", session.name or ""
+        yield "age", (now_ms - session.created_ms) // 1000
+        yield "idle", (now_ms - session.active_ms) // 1000
+        yield "flags", letters(session)
+        yield "db", session.db
+        yield from (("sub", 0), ("psub", 0), ("ssub", 0), ("multi", -1), ("watch", 0))
+        yield "qbuf", session.input_bytes
+        yield "qbuf-free", max(session.input_buffer - session.input_bytes, 0)
+        yield from (("argv-mem", 0), ("multi-mem", 0))
+        yield "rbs", session.output_capacity
+        yield "rbp", session.output_capacity
+        yield from (("obl", session.output_bytes), ("oll", 0), ("omem", session.output_pinned))
+        yield "tot-mem", memory_of(session)
+        yield "events", "rw" if session.output_bytes else "r"
+        yield "cmd", session.last_command.name if session.last_command is not None else "NULL"
+        yield from (("user", session.user), ("redir", -1), ("resp", session.protocol))
+        yield "lib-name", session.library_name or ""
+        yield "lib-ver", session.library_version or ""
+        yield "io-thread", 0
+        yield "tot-net-in", session.bytes_in
+        yield "tot-net-out", session.bytes_out
+        yield "tot-cmds", session.commands
+
+
+def letters(session: Session) -> str:
+    """Return the letters of a session's flags as CLIENT LIST shows them; `N` for none."""
+    found = "".join(letter for flag, letter in _LETTERS if session.has(flag))
+    if session.has(SessionFlag.MONITOR):
+        found = "O" + found
+    return found or "N"
+
+
+def memory_of(session: Session) -> int:
+    """Return the bytes of memory that a client takes: its buffers and the session itself."""
+    return session.__sizeof__() + session.input_buffer + session.output_capacity
+
+
+def _is_local(session: Session) -> bool:
+    if session.has(SessionFlag.UNIX_SOCKET):
+        return True
+    host = session.address.rpartition(":")[0].strip("[]")
+    return host.startswith("127.") or host in {"::1", "", "::ffff:127.0.0.1"}

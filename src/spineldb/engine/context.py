@@ -1,0 +1,77 @@
+"""The vocabulary of a command: everything its body may touch.
+
+A body receives a `Context` as its first argument. It reads and writes the selected database
+(`ctx.db`), says what it changed (`ctx.changed`), says what is to be propagated where that is not
+the request itself (`ctx.propagate`), and returns a reply, a wait, or work for the outside world.
+There is one context, refilled for each command; a body must not keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from spineldb.core.call import Call
+from spineldb.engine.blocking import Outside, Wait
+
+if TYPE_CHECKING:
+    from spineldb.config.settings import Settings
+    from spineldb.core.effects import Effects
+    from spineldb.core.keyspace import Database
+    from spineldb.engine.engine import Engine
+    from spineldb.engine.reply import Reply
+
+
+class Context(Call):
+    """What the body of a command may touch."""
+
+    engine: Engine
+
+    def __init__(self, effects: Effects) -> None:
+        del effects  # taken by the compiled half
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in force."""
+        return self.engine.settings
+
+    @property
+    def databases(self) -> Sequence[Database]:
+        """All numbered databases."""
+        return self.keyspace.databases
+
+    def changed(self, key: bytes, event: str, count: int = 1) -> None:
+        """Say that `key` was changed: `count` changes, one keyspace event.
+
+        Marks the clients that WATCH the key, wakes those that wait for it, publishes the event and
+        counts toward the next snapshot.
+        """
+        self.effects.note(self.db, key, event, count)
+
+    def propagate(self, *argv: bytes) -> None:
+        """Say what is to be propagated instead of the request; several calls travel together."""
+        self.effects.propagate(*argv)
+
+    def wait(
+        self,
+        keys: Sequence[bytes],
+        seconds: float,
+        otherwise: Reply,
+        again: Sequence[bytes] | None = None,
+    ) -> Wait:
+        """Wait until one of `keys` is written, then run the command again.
+
+        `seconds` bounds the wait (0: for ever), after which `otherwise` is the reply. `again`
+        replaces the arguments of the re-run, the command's name first.
+        """
+        return Wait(self.db.index, tuple(keys), seconds, otherwise, again)
+
+    def outside(
+        self, work: Awaitable[Any], then: Callable[[Context, Any], Reply], failed: Reply = None
+    ) -> Outside:
+        """Wait for the outside world: `work` sees no data, `then` reads everything anew.
+
+        `then` runs as a command of its own when `work` is done, with its result. If `work` raises
+        a `CommandError` that is the reply, anything else is logged and answered by `failed`.
+        """
+        return Outside(work, then, failed)

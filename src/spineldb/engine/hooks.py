@@ -1,0 +1,83 @@
+"""What happens around commands: the dispatcher's calls into Python, all of them rare.
+
+The dispatcher calls these when a client comes or goes, when a command answers that it waits, when
+somebody watches (MONITOR, the slow log), when a body failed, and when keys that somebody waits for
+were written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spineldb.engine.emergency import Emergency
+from spineldb.observability.logging import get_log
+
+if TYPE_CHECKING:
+    from spineldb.core.call import Deferred
+    from spineldb.core.dispatch import Command
+    from spineldb.core.effects import Effects
+    from spineldb.core.session import Session
+    from spineldb.engine.blocking import Blocking
+    from spineldb.engine.clients import Clients
+    from spineldb.engine.context import Context
+    from spineldb.observability.observer import Observer
+
+log = get_log(__name__)
+
+
+class Hooks:
+    """The dispatcher's view of the engine."""
+
+    def __init__(
+        self, clients: Clients, blocking: Blocking, observer: Observer, emergency: Emergency
+    ) -> None:
+        self._clients = clients
+        self._blocking = blocking
+        self._observer = observer
+        self._emergency = emergency
+
+    def admit(self, session: Session) -> bytes | None:
+        """Register a new client, or say by which line it is turned away."""
+        return self._clients.admit(session)
+
+    def leave(self, session: Session) -> None:
+        """Forget a client that is gone."""
+        self._blocking.forget(session)
+        self._observer.forget(session)
+        self._clients.leave(session)
+
+    def deferred(self, context: Context, value: Deferred) -> None:
+        """Park the client of a command that cannot be answered yet."""
+        self._blocking.park(context, value)
+
+    def ready(self, effects: Effects) -> None:
+        """Serve those who wait for the keys that were written."""
+        self._blocking.serve(effects)
+
+    def monitor(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        """Show a command to the clients that run MONITOR."""
+        self._observer.show(session, command, argv)
+
+    def watched(
+        self, session: Session, command: Command, argv: list[bytes], ns: int, reply_bytes: int
+    ) -> None:
+        """Record a command that was slow, or whose request or reply was big."""
+        self._observer.record(session, command, argv, ns, reply_bytes)
+
+    def failed(
+        self, session: Session, command: Command | None, argv: list[bytes], error: BaseException
+    ) -> None:
+        """Log a failure of ours: the traceback and the command's name, never its values."""
+        del argv
+        try:
+            raise error
+        except BaseException:  # noqa: BLE001 - its traceback is logged, and it ends here
+            name = command.name if command is not None else "-"
+            log.exception("internal error", command=name, client=session.id)
+
+    def emergency(
+        self, session: Session, command: Command, argv: list[bytes], error: BaseException
+    ) -> None:
+        """Enter emergency read-only mode: a change was made and cannot be propagated."""
+        self._emergency.enter(session, command, argv, error)
+        self._blocking.unblock_writers(self._clients, self._emergency.refusal)

@@ -1,0 +1,665 @@
+"""Every error a client can receive, in its exact words.
+
+`raise errors.WrongType` ends a command anywhere; an error with details takes them as arguments:
+`raise errors.WrongArity("get")`. The words are Redis 8.2.3's, because clients match on them; the
+first one is the code by which clients and INFO classify errors. `{}` stands for a detail.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CommandError(Exception):
+    """An error that is a reply, not a fault of the server; subclasses carry code and wording."""
+
+    code: ClassVar[str] = "ERR"
+    text: ClassVar[str] = ""
+
+    def __init__(self, *details: str | bytes | int) -> None:
+        super().__init__(*details)
+        if len(details) != self.text.count("{}"):
+            raise TypeError(f"{type(self).__name__} takes {self.text.count('{}')} details")
+
+    @property
+    def message(self) -> bytes:
+        """The text without the code; bytes a user sent stand in it as they came."""
+        return self.text.format(*map(_as_latin1, self.args)).encode("latin-1")
+
+    @property
+    def wire(self) -> bytes:
+        """What follows the `-` of the reply: one line, whatever users put into it."""
+        line = self.code.encode() + b" " + self.message
+        return line.replace(b"\r", b" ").replace(b"\n", b" ")
+
+    def __str__(self) -> str:
+        return self.wire.decode("utf-8", "backslashreplace")
+
+
+def _as_latin1(detail: str | bytes | int) -> str:
+    """Turn a detail into text of one character per byte."""
+    if isinstance(detail, int):
+        return str(detail)
+    raw = detail.encode() if isinstance(detail, str) else detail
+    return raw.decode("latin-1")
+
+
+def _cut(raw: bytes, limit: int) -> bytes:
+    """Shorten user bytes as C's `%.*s` does: at the limit, or at a zero byte."""
+    return raw[:limit].partition(b"\0")[0]
+
+
+class Custom(CommandError):
+    """An error in words that are not ours: DEBUG ERROR, a script's own, another server's reply."""
+
+    text = "{}"
+
+    @property
+    def wire(self) -> bytes:
+        """The text as it was given; it brings its own code."""
+        return self.message.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+# The request.
+
+
+class UnknownCommand(CommandError):
+    text = "unknown command '{}', with args beginning with: {}"
+
+    def __init__(self, name: bytes, arguments: list[bytes]) -> None:
+        quoted = b""
+        for argument in arguments:
+            if len(quoted) >= 128:
+                break
+            quoted += b"'" + _cut(argument, 128 - len(quoted)) + b"' "
+        super().__init__(_cut(name, 128), quoted)
+
+
+class UnknownSubcommand(CommandError):
+    text = "unknown subcommand '{}'. Try {} HELP."
+
+    def __init__(self, name: bytes, container: str) -> None:
+        super().__init__(_cut(name, 128), container.upper())
+
+
+class UnknownSubcommandOrArity(CommandError):
+    text = "unknown subcommand or wrong number of arguments for '{}'. Try {} HELP."
+
+    def __init__(self, name: bytes, container: str) -> None:
+        super().__init__(_cut(name, 128), container.upper())
+
+
+class WrongArity(CommandError):
+    text = "wrong number of arguments for '{}' command"
+
+
+class Syntax(CommandError):
+    text = "syntax error"
+
+
+class Internal(CommandError):
+    text = "internal error"
+
+
+class NoMemory(CommandError):
+    """The operating system has no memory left (`OutOfMemory` is maxmemory's)."""
+
+    code = "OOM"
+    text = "the system is out of memory"
+
+
+class InjectedFault(CommandError):
+    """A failure that a test asked for (DEBUG FAIL-PROPAGATION)."""
+
+    text = "injected fault"
+
+
+class Protocol(CommandError):
+    text = "Protocol error: {}"
+
+
+class MaxClients(CommandError):
+    text = "max number of clients reached"
+
+
+class OutputLimit(CommandError):
+    text = "reply exceeds the output buffer limit"
+
+
+# Gates: what may stop a command before it runs.
+
+
+class NoAuth(CommandError):
+    code = "NOAUTH"
+    text = "Authentication required."
+
+
+class NoPermissionCommand(CommandError):
+    code = "NOPERM"
+    text = "User {} has no permissions to run the '{}' command"
+
+
+class NoPermissionKey(CommandError):
+    code = "NOPERM"
+    text = "No permissions to access a key"
+
+
+class NoPermissionChannel(CommandError):
+    code = "NOPERM"
+    text = "No permissions to access a channel"
+
+
+class Loading(CommandError):
+    code = "LOADING"
+    text = "SpinelDB is loading the dataset in memory"
+
+
+class Busy(CommandError):
+    code = "BUSY"
+    text = "SpinelDB is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+
+
+class Emergency(CommandError):
+    code = "READONLY"
+    text = "Server is in emergency read-only mode due to a critical propagation failure."
+
+
+class NotPropagated(CommandError):
+    text = (
+        "CRITICAL: Write operation could not be safely propagated. Server entering read-only mode."
+    )
+
+
+class OutOfMemory(CommandError):
+    code = "OOM"
+    text = "command not allowed when used memory > 'maxmemory'."
+
+
+class ReadOnlyReplica(CommandError):
+    code = "READONLY"
+    text = "You can't write against a read only replica."
+
+
+class NoReplicas(CommandError):
+    code = "NOREPLICAS"
+    text = "Not enough good replicas to write."
+
+
+class SnapshotFailing(CommandError):
+    code = "MISCONF"
+    text = (
+        "SpinelDB is configured to save RDB snapshots, but it's currently unable to persist to "
+        "disk. Commands that may modify the data set are disabled, because this instance is "
+        "configured to report errors during writes if RDB snapshotting fails "
+        "(stop-writes-on-bgsave-error option). Please check the SpinelDB logs for details about "
+        "the RDB error."
+    )
+
+
+class LogFailing(CommandError):
+    code = "MISCONF"
+    text = "Errors writing to the AOF file: {}"
+
+
+class ProtectedMode(CommandError):
+    code = "DENIED"
+    text = (
+        "SpinelDB is running in protected mode because protected mode is enabled and no password "
+        "is set for the default user. In this mode connections are only accepted from the "
+        "loopback interface. To connect from other computers set a password "
+        "(security.password), or switch protected mode off: 'CONFIG SET protected-mode no' from "
+        "the loopback interface, or protected_mode = false in the configuration file."
+    )
+
+
+class ShuttingDown(CommandError):
+    code = "SHUTDOWN"
+    text = "Server is shutting down"
+
+
+class Unblocked(CommandError):
+    code = "UNBLOCKED"
+    text = "client unblocked via CLIENT UNBLOCK"
+
+
+class UnblockedByRole(CommandError):
+    code = "UNBLOCKED"
+    text = "force unblock from blocking operation, instance state changed (master -> replica?)"
+
+
+class DebugNotAllowed(CommandError):
+    text = (
+        'DEBUG command not allowed. If the enable-debug-command option is set to "local", you '
+        "can run it from a local connection, otherwise you need to set this option in the "
+        "configuration file, and then restart the server."
+    )
+
+
+class ModuleNotAllowed(CommandError):
+    text = (
+        'MODULE command not allowed. If the enable-module-command option is set to "local", you '
+        "can run it from a local connection, otherwise you need to set this option in the "
+        "configuration file, and then restart the server."
+    )
+
+
+# Values and numbers.
+
+
+class WrongType(CommandError):
+    code = "WRONGTYPE"
+    text = "Operation against a key holding the wrong kind of value"
+
+
+class NotInteger(CommandError):
+    text = "value is not an integer or out of range"
+
+
+class NotFloat(CommandError):
+    text = "value is not a valid float"
+
+
+class NotPositive(CommandError):
+    text = "value is out of range, must be positive"
+
+
+class OutsideRange(CommandError):
+    text = "value is out of range, value must between {} and {}"
+
+
+class NotIntegerNamed(CommandError):
+    text = "{} is not an integer or out of range"
+
+
+class Overflow(CommandError):
+    text = "increment or decrement would overflow"
+
+
+class DecrementOverflow(CommandError):
+    text = "decrement would overflow"
+
+
+class NotFinite(CommandError):
+    text = "increment would produce NaN or Infinity"
+
+
+class NoSuchKey(CommandError):
+    text = "no such key"
+
+
+class IndexOutOfRange(CommandError):
+    text = "index out of range"
+
+
+class InvalidExpire(CommandError):
+    text = "invalid expire time in '{}' command"
+
+
+class TimeoutNotFloat(CommandError):
+    text = "timeout is not a float or out of range"
+
+
+class TimeoutNotInteger(CommandError):
+    text = "timeout is not an integer or out of range"
+
+
+class TimeoutOutOfRange(CommandError):
+    text = "timeout is out of range"
+
+
+class TimeoutNegative(CommandError):
+    text = "timeout is negative"
+
+
+class DatabaseOutOfRange(CommandError):
+    text = "DB index is out of range"
+
+
+# Strings and bitmaps.
+
+
+class StringTooLong(CommandError):
+    text = "string exceeds maximum allowed size (proto-max-bulk-len)"
+
+
+class OffsetOutOfRange(CommandError):
+    text = "offset is out of range"
+
+
+class LcsNotStrings(CommandError):
+    text = "The specified keys must contain string values"
+
+
+class LcsBothForms(CommandError):
+    text = "If you want both the length and indexes, please just use IDX."
+
+
+class LcsTooLong(CommandError):
+    text = "String too long for LCS"
+
+
+class LcsNoMemory(CommandError):
+    text = "Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+
+
+class InvalidNumkeys(CommandError):
+    text = "invalid numkeys value or out of range"
+
+
+class BitOffset(CommandError):
+    text = "bit offset is not an integer or out of range"
+
+
+class BitValue(CommandError):
+    text = "bit is not an integer or out of range"
+
+
+class BitposBit(CommandError):
+    text = "The bit argument must be 1 or 0."
+
+
+class BitopNot(CommandError):
+    text = "BITOP NOT must be called with a single source key."
+
+
+class BitopTwoKeys(CommandError):
+    text = "BITOP {} must be called with at least two source keys."
+
+
+class BitopTooLarge(CommandError):
+    text = (
+        "Command 'BITOP' aborted: required allocation ({}) exceeds 'max_bitop_alloc_size' "
+        "limit ({})."
+    )
+
+
+class BitfieldType(CommandError):
+    text = (
+        "Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but "
+        "i64 is."
+    )
+
+
+class BitfieldOverflow(CommandError):
+    text = "Invalid OVERFLOW type specified"
+
+
+class BitfieldReadOnly(CommandError):
+    text = "BITFIELD_RO only supports the GET subcommand"
+
+
+# Keys.
+
+
+class ExpireOption(CommandError):
+    text = "Unsupported option {}"
+
+
+class ExpireConditions(CommandError):
+    text = "NX and XX, GT or LT options at the same time are not compatible"
+
+
+class ExpireGtLt(CommandError):
+    text = "GT and LT options at the same time are not compatible"
+
+
+class SameObject(CommandError):
+    text = "source and destination objects are the same"
+
+
+class SwapFirst(CommandError):
+    text = "invalid first DB index"
+
+
+class SwapSecond(CommandError):
+    text = "invalid second DB index"
+
+
+class InvalidCursor(CommandError):
+    text = "invalid cursor"
+
+
+class NoValuesOption(CommandError):
+    text = "NOVALUES option can only be used in HSCAN"
+
+
+class NoLfuPolicy(CommandError):
+    text = (
+        "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "
+        "when switching between policies at runtime LRU and LFU data will take some time to "
+        "adjust."
+    )
+
+
+class LfuPolicy(CommandError):
+    text = (
+        "An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
+        "switching between policies at runtime LRU and LFU data will take some time to adjust."
+    )
+
+
+class CollectionTooLarge(CommandError):
+    text = (
+        "Command '{}' on key '{}' aborted: collection size ({}) exceeds "
+        "'max_collection_scan_keys' limit ({}). Use SCAN-family commands instead."
+    )
+
+
+class TooManyKeys(CommandError):
+    text = "Command '{}' aborted: number of keys ({}) exceeds 'max_set_operation_keys' limit ({})."
+
+
+# Connections.
+
+
+class WrongPassword(CommandError):
+    code = "WRONGPASS"
+    text = "invalid username-password pair or user is disabled."
+
+
+class NoPasswordSet(CommandError):
+    text = (
+        "AUTH <password> called without any password configured for the default user. Are you "
+        "sure your configuration is correct?"
+    )
+
+
+class UnknownProtocol(CommandError):
+    code = "NOPROTO"
+    text = "unsupported protocol version"
+
+
+class ProtocolNotInteger(CommandError):
+    text = "Protocol version is not an integer or out of range"
+
+
+class HelloOption(CommandError):
+    text = "Syntax error in HELLO option '{}'"
+
+
+class HelloNoAuth(CommandError):
+    code = "NOAUTH"
+    text = (
+        "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
+        "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+        "protocol version at the same time"
+    )
+
+
+class ClientName(CommandError):
+    text = "Client names cannot contain spaces, newlines or special characters."
+
+
+class ClientInfoValue(CommandError):
+    text = "{} cannot contain spaces, newlines or special characters."
+
+
+class ClientInfoOption(CommandError):
+    text = "Unrecognized option '{}'"
+
+
+class NoSuchClient(CommandError):
+    text = "No such client"
+
+
+class ClientIdNotPositive(CommandError):
+    text = "client-id should be greater than 0"
+
+
+class InvalidClientId(CommandError):
+    text = "Invalid client ID"
+
+
+class UnknownClientType(CommandError):
+    text = "Unknown client type '{}'"
+
+
+class NoSuchUser(CommandError):
+    text = "No such user '{}'"
+
+
+class MaxageNotInteger(CommandError):
+    text = "maxage is not an integer or out of range"
+
+
+class MaxageNotPositive(CommandError):
+    text = "maxage should be greater than 0"
+
+
+class IdleNotInteger(CommandError):
+    text = "idle is not an integer or out of range"
+
+
+class IdleNotPositive(CommandError):
+    text = "idle should be greater than 0"
+
+
+class ClientDatabaseNotInteger(CommandError):
+    text = "DB is not an integer or out of range"
+
+
+class ClientDatabaseRange(CommandError):
+    text = "DB number should be between 0 and {}"
+
+
+class UnknownClientFlags(CommandError):
+    text = "Unknown flags found in the provided filter: {}"
+
+
+class UnknownClientNotFlags(CommandError):
+    text = "Unknown flags found in the NOT-FLAGS filter: {}"
+
+
+class UnknownClientCapabilities(CommandError):
+    text = "Unknown capa found in the provided filter: {}"
+
+
+class PauseMode(CommandError):
+    text = "CLIENT PAUSE mode must be WRITE or ALL"
+
+
+class UnblockReason(CommandError):
+    text = "CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+
+
+class NotImporting(CommandError):
+    text = "Server is not in import mode"
+
+
+# COMMAND, CONFIG, DEBUG, MEMORY, LATENCY, SLOWLOG, SHUTDOWN.
+
+
+class NoSuchCommand(CommandError):
+    text = "Invalid command specified"
+
+
+class WrongArityInside(CommandError):
+    text = "Invalid number of arguments specified for command"
+
+
+class NoKeyArguments(CommandError):
+    text = "The command has no key arguments"
+
+
+class InvalidArguments(CommandError):
+    text = "Invalid arguments specified for command"
+
+
+class ConfigUnknown(CommandError):
+    text = "Unknown option or number of arguments for CONFIG SET - '{}'"
+
+
+class ConfigRejected(CommandError):
+    """CONFIG SET changed nothing: takes the parameter and one of the reasons below."""
+
+    text = "CONFIG SET failed (possibly related to argument '{}') - {}"
+
+
+NOT_A_SIZE = "argument must be a memory value"
+NOT_A_SIZE_OR_PERCENT = "argument must be a memory or percent value"
+NOT_A_NUMBER = "argument couldn't be parsed into an integer"
+NOT_OCTAL = "argument couldn't be parsed as an octal number"
+NOT_WITHIN = "argument must be between {} and {} inclusive"
+NOT_OCTAL_WITHIN = "argument must be between {:o} and {:o} inclusive"
+NOT_ONE_OF = "argument(s) must be one of the following: {}"
+NOT_YES_OR_NO = "argument must be 'yes' or 'no'"
+IMMUTABLE = "can't set immutable config"
+PROTECTED = "can't set protected config"
+DUPLICATE = "duplicate parameter"
+BAD_SAVE = "Invalid save parameters"
+BAD_EVENTS = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
+BAD_ADDRESSES = "Failed to bind to specified addresses."
+TOO_MANY_CLIENTS = (
+    "The operating system is not able to handle the specified number of clients, try with {}"
+)
+
+
+class NoConfigFile(CommandError):
+    text = "The server is running without a config file"
+
+
+class RewriteFailed(CommandError):
+    text = "Rewriting config file: {}"
+
+
+class ReloadOptions(CommandError):
+    text = "DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
+
+
+class ProtocolType(CommandError):
+    text = (
+        "Wrong protocol type name. Please use one of the following: string|integer|double|bignum|"
+        "null|array|set|map|attrib|push|verbatim|true|false"
+    )
+
+
+class NotListpack(CommandError):
+    text = "Not a listpack encoded object."
+
+
+class NotSds(CommandError):
+    text = "Not an sds encoded string."
+
+
+class NotThreshold(CommandError):
+    text = "argument must be a memory value bigger than 1 and smaller than 4gb"
+
+
+class NoSamples(CommandError):
+    text = "No samples available for event '{}'"
+
+
+class LogCount(CommandError):
+    text = "count should be greater than or equal to -1"
+
+
+class LogKind(CommandError):
+    text = "type should be one of the following: slow, large-request, large-reply"
+
+
+class NoShutdown(CommandError):
+    text = "No shutdown in progress."
+
+
+class ShutdownFailed(CommandError):
+    text = "Errors trying to SHUTDOWN. Check logs."

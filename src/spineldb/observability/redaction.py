@@ -1,0 +1,45 @@
+"""What must not be shown: passwords in the arguments of commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+REDACTED = b"(redacted)"
+
+
+def redacted(argv: Sequence[bytes], hides: Callable[[bytes], bool]) -> list[bytes]:
+    """Return a request's arguments with every secret replaced.
+
+    `hides` tells whether a configuration parameter's value is secret.
+    """
+    match [word.lower() for word in argv[:2]]:
+        case [b"auth", *_]:
+            return [argv[0], *(REDACTED for _ in argv[1:])]
+        case [b"acl", b"setuser"] | [b"acl", b"deluser"]:
+            return [*argv[:2], *(REDACTED for _ in argv[2:])]
+        case [b"config", b"set"]:
+            return [*argv[:2], *_config(argv[2:], hides)]
+        case [b"hello", *_]:
+            return _after(argv, b"auth", 2)
+        case [b"migrate", *_]:
+            return _after(_after(argv, b"auth", 1), b"auth2", 2)
+        case _:
+            return list(argv)
+
+
+def _config(pairs: Sequence[bytes], hides: Callable[[bytes], bool]) -> list[bytes]:
+    shown = list(pairs)
+    for name in range(0, len(pairs) - 1, 2):
+        if hides(pairs[name]):
+            shown[name + 1] = REDACTED
+    return shown
+
+
+def _after(argv: Sequence[bytes], word: bytes, count: int) -> list[bytes]:
+    """Replace the `count` arguments behind each occurrence of an option."""
+    shown = list(argv)
+    for position, argument in enumerate(argv):
+        if position and argument.lower() == word:
+            for behind in range(position + 1, min(position + 1 + count, len(shown))):
+                shown[behind] = REDACTED
+    return shown
