@@ -112,7 +112,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment_with_absolute_paths(),
+                env=server_environment(),
             )
         try:
             self._await_pong(started_at + START_SECONDS)
@@ -200,9 +200,11 @@ class Server:
         self.stop()
 
 
-def environment_with_absolute_paths() -> dict[str, str]:
-    """Return the environment for a process that starts in another folder."""
-    environment = dict(os.environ)
+def server_environment() -> dict[str, str]:
+    """Return the environment of a server: no settings by accident, and another folder."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("SPINELDB_")
+    }
     if paths := environment.get("PYTHONPATH"):
         absolute = (str(Path(path).absolute()) for path in paths.split(os.pathsep))
         environment["PYTHONPATH"] = os.pathsep.join(absolute)
