@@ -419,6 +419,10 @@ class InvalidCursor(CommandError):
     text = "invalid cursor"
 
 
+class NoValuesOption(CommandError):
+    text = "NOVALUES option can only be used in HSCAN"
+
+
 class NoLfuPolicy(CommandError):
     text = (
         "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "
@@ -593,16 +597,35 @@ class ConfigRejected(CommandError):
 
 NOT_A_SIZE = "argument must be a memory value"
 NOT_A_SIZE_OR_PERCENT = "argument must be a memory or percent value"
+NOT_A_PERCENTAGE = "percentage argument must be less or equal to 100"
 NOT_A_NUMBER = "argument couldn't be parsed into an integer"
 NOT_OCTAL = "argument couldn't be parsed as an octal number"
 NOT_WITHIN = "argument must be between {} and {} inclusive"
+NOT_NEGATIVE = "argument must be greater or equal to 0"
 NOT_OCTAL_WITHIN = "argument must be between {:o} and {:o} inclusive"
 NOT_ONE_OF = "argument(s) must be one of the following: {}"
 NOT_YES_OR_NO = "argument must be 'yes' or 'no'"
 IMMUTABLE = "can't set immutable config"
 PROTECTED = "can't set protected config"
 DUPLICATE = "duplicate parameter"
+WRONG_COUNT = "wrong number of arguments"
 BAD_SAVE = "Invalid save parameters"
+BAD_LIMIT_COUNT = "Wrong number of arguments in buffer limit configuration."
+BAD_LIMIT_CLASS = "Invalid client class specified in buffer limit configuration."
+BAD_LIMIT = "Error in hard, soft or soft_seconds setting in buffer limit configuration."
+BAD_OOM_SCORES = "Invalid oom-score-adj-values, elements must be between -2000 and 2000."
+BAD_PERCENTILES = "Invalid latency-tracking-info-percentiles parameters"
+PERCENTILES_WITHIN = "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"
+BAD_SHUTDOWN = "shutdown options SAVE and NOSAVE can't be used simultaneously"
+BAD_HOSTNAME = "Hostnames may only contain alphanumeric characters, hyphens or dots"
+LONG_HOSTNAME = "Hostnames must be less than 256 characters"
+BAD_NODE_NAME = "Announced human node name contained invalid character"
+BAD_TITLE = "template format is invalid or contains unknown variables"
+BAD_LOCALE = "Invalid locale name"
+BAD_PRIMARY_PORT = "Invalid master port"
+NOT_A_BARE_NAME = "{} can't be a path, just a {}"
+NOT_EMPTY = "{} can't be empty"
+UNBALANCED = "Unbalanced quotes in configuration line"
 BAD_EVENTS = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
 BAD_ADDRESSES = "Failed to bind to specified addresses."
 TOO_MANY_CLIENTS = (

@@ -24,6 +24,8 @@ cdef class Call:
     # The same for reading: records the access, counts hits and misses, publishes `keymiss`.
     cdef uint8_t* read_first(self, Slice* key, Found* found) except? NULL
     cdef uint8_t* read(self, Slice* key, Found* found) except? NULL
+    # Count a look-up for reading that records no access (EXISTS, TTL ...); returns `entry`.
+    cdef uint8_t* counted(self, Slice* key, uint8_t* entry) except? NULL
     cdef int changed(self, Slice* key, int event_class, const char* event, int64_t count) except -1
     cdef int refuse(self, bytes text) except -1
     cdef uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL

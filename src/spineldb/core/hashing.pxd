@@ -13,6 +13,6 @@ cdef uint64_t keyed_hash(const HashKey* key, const char* data, size_t size) noex
 cdef uint16_t crc16(const char* data, size_t size) noexcept nogil
 cdef uint64_t crc64(uint64_t crc, const char* data, size_t size) noexcept nogil
 
-# MurmurHash64A (HyperLogLog, Bloom filters) and MurmurHash2 (count-min): public formats, fixed seeds.
+# MurmurHash64A (HyperLogLog, Bloom filters) and MurmurHash2 (count-min): public formats.
 cdef uint64_t murmur64(const char* data, size_t size, uint64_t seed) noexcept nogil
 cdef uint32_t murmur32(const char* data, size_t size, uint32_t seed) noexcept nogil

@@ -42,13 +42,13 @@ cdef uint64_t crc64_table[8][256]
 
 
 cdef void fill_tables() noexcept:
-    cdef int byte, bit, k
+    cdef int byte, _bit, k
     cdef uint16_t small
     cdef uint64_t large
     for byte in range(256):
         small = <uint16_t>(byte << 8)
         large = byte
-        for bit in range(8):
+        for _bit in range(8):
             small = <uint16_t>((small << 1) ^ (0x1021 if small & 0x8000 else 0))
             large = (large >> 1) ^ (0x95ac9329ac4bc9b5u if large & 1 else 0)
         crc16_table[byte] = small

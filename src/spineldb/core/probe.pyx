@@ -216,7 +216,7 @@ cdef class TableProbe:
         return self.table.count
 
     @property
-    def bytes(self) -> int:
+    def own_bytes(self) -> int:
         """Memory of the table itself."""
         return self.table.bytes
 
@@ -385,7 +385,7 @@ cdef class WheelProbe:
         return wheel_count(self.wheel)
 
     @property
-    def bytes(self) -> int:
+    def own_bytes(self) -> int:
         """Memory of the wheel."""
         return wheel_bytes(self.wheel)
 

@@ -86,7 +86,7 @@ cdef bint slab_sparse(const Slabs* slabs, Ref ref, size_t size) noexcept nogil
 cdef size_t slab_committed(const Slabs* slabs) noexcept nogil
 
 cdef inline void slab_resized(Slabs* slabs, Ref ref, size_t old, size_t new) noexcept nogil:
-    """Tell that an entry now uses `new` bytes of its class, for the sanitizer: nothing otherwise."""
+    """Tell that an entry now uses `new` bytes of its class: for the sanitizer."""
     cdef char* p = <char*>at(slabs, ref)
     if new > old:
         unpoison(p, new)

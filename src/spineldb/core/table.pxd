@@ -22,7 +22,7 @@ cdef struct Place:               # where an entry's reference is kept, or where 
 cdef struct Table:
     uint64_t count               # entries
     uint64_t geometry            # grows whenever references change their places
-    size_t bytes                 # memory of the table itself, to the byte; it is in `slabs.used` too
+    size_t bytes                 # the table's own memory, to the byte; it is in `slabs.used` too
     Slabs* slabs
     const HashKey* key
     KeyOf key_of

@@ -80,10 +80,13 @@ cdef extern from *:
     #if defined(__SSE2__)
         __m128i zero = _mm_setzero_si128();
         const __m128i* p = (const __m128i*)refs;
-        unsigned a = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_load_si128(p), zero)));
-        unsigned b = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_load_si128(p + 1), zero)));
-        unsigned c = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_load_si128(p + 2), zero)));
-        return a | b << 4 | c << 8;
+        unsigned mask = 0;
+        int i;
+        for (i = 0; i < 3; i++) {
+            __m128i four = _mm_cmpeq_epi32(_mm_load_si128(p + i), zero);
+            mask |= (unsigned)_mm_movemask_ps(_mm_castsi128_ps(four)) << (4 * i);
+        }
+        return mask;
     #else
         unsigned mask = 0;
         int i;
@@ -298,8 +301,8 @@ cdef Ref table_find(const Table* table, uint64_t hash, const char* key, size_t s
     return 0
 
 
-cdef Ref find_spilled(const Table* table, const Spot* spot, const char* key, size_t size, Ref wanted,
-                      Place* place) noexcept nogil:
+cdef Ref find_spilled(const Table* table, const Spot* spot, const char* key, size_t size,
+                      Ref wanted, Place* place) noexcept nogil:
     """Look in the segment's list, for a key or (with key NULL) for a reference.
 
     The place of a spilled entry is its list, and SLOTS + its index there.

@@ -1,11 +1,9 @@
-from __future__ import annotations
-
 from collections.abc import Callable
 
 class Work: ...
 
 class CallWork(Work):
-    def __init__(self, slice: Callable[[int], bool]) -> None: ...
+    def __init__(self, act: Callable[[int], bool]) -> None: ...
 
 class WorkQueue:
     @property

@@ -24,14 +24,14 @@ cdef class Work:
 cdef class CallWork(Work):
     """A job whose slices are calls of a Python function, which answers whether it has finished."""
 
-    cdef object slice
+    cdef object act
 
-    def __init__(self, slice: object):
+    def __init__(self, act: object):
         """Take a function of one argument: the monotonic nanoseconds at which to stop."""
-        self.slice = slice
+        self.act = act
 
     cdef bint step(self, int64_t until_ns) except -1:
-        return self.slice(until_ns)
+        return self.act(until_ns)
 
 
 cdef class WorkQueue:
