@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 from hypothesis import given
@@ -83,15 +84,23 @@ def test_bitpos_finds_in_a_range(
     assert bench.ask("BITPOS", "k", bit, first) == (-1 if found < 0 else start + found)
 
 
-OPERATIONS = {
-    "AND": lambda x: reduce(int.__and__, x),
-    "OR": lambda x: reduce(int.__or__, x),
-    "XOR": lambda x: reduce(int.__xor__, x),
-    "DIFF": lambda x: x[0] & ~reduce(int.__or__, x[1:]),
-    "DIFF1": lambda x: reduce(int.__or__, x[1:]) & ~x[0],
-    "ANDOR": lambda x: x[0] & reduce(int.__or__, x[1:]),
-    "ONE": lambda x: reduce(int.__or__, (a & ~reduce(int.__or__, x[:i] + x[i + 1 :]) for i, a in enumerate(x))),
-}  # fmt: skip
+def union(numbers: list[int]) -> int:
+    return reduce(int.__or__, numbers, 0)
+
+
+def exactly_one(numbers: list[int]) -> int:
+    return union([x & ~union(numbers[:i] + numbers[i + 1 :]) for i, x in enumerate(numbers)])
+
+
+OPERATIONS: dict[str, Callable[[list[int]], int]] = {
+    "AND": lambda numbers: reduce(int.__and__, numbers),
+    "OR": union,
+    "XOR": lambda numbers: reduce(int.__xor__, numbers),
+    "DIFF": lambda numbers: numbers[0] & ~union(numbers[1:]),
+    "DIFF1": lambda numbers: union(numbers[1:]) & ~numbers[0],
+    "ANDOR": lambda numbers: numbers[0] & union(numbers[1:]),
+    "ONE": exactly_one,
+}
 
 
 @given(st.lists(STRINGS, min_size=2, max_size=5), st.sampled_from(sorted(OPERATIONS)))
@@ -143,10 +152,12 @@ class Fields:
         self.written = False
 
     def read(self, kind: str, bits: int, offset: int) -> int:
+        """Return an integer; what is behind the end is zero."""
         found = int(self.text[offset : offset + bits].ljust(bits, "0"), 2)
         return found - (1 << bits) if kind == "i" and found >> (bits - 1) else found
 
     def write(self, bits: int, offset: int, value: int) -> None:
+        """Replace some bits, growing as needed."""
         self.text = self.text.ljust(offset + bits, "0")
         inserted = f"{value % (1 << bits):0{bits}b}"
         self.text = self.text[:offset] + inserted + self.text[offset + bits :]
@@ -155,6 +166,7 @@ class Fields:
     def run(
         self, action: str, encoding: tuple[str, int], offset: int, operand: int, overflow: str
     ) -> int | None:
+        """Do one operation and return its reply."""
         kind, bits = encoding
         old = self.read(kind, bits, offset)
         if action == "GET":
@@ -176,6 +188,7 @@ class Fields:
         return new if action == "INCRBY" else old
 
     def value(self) -> bytes:
+        """Return what the string must be now."""
         if self.written:
             self.text = self.text.ljust(self.needed, "0")
         return as_bytes(self.text + "0" * (-len(self.text) % 8))
