@@ -619,6 +619,14 @@ cdef class Network:
                 self.drop(connection)
         return 0
 
+    def reset_statistics(self) -> None:
+        """Set INFO's counters to zero (CONFIG RESETSTAT)."""
+        self.total_connections_received = 0
+        self.total_reads_processed = self.total_writes_processed = 0
+        self.total_net_input_bytes = self.total_net_output_bytes = 0
+        self.client_query_buffer_limit_disconnections = 0
+        self.client_output_buffer_limit_disconnections = 0
+
     def close(self, id_: int) -> bool:
         """Close a connection by its id at the end of the turn; False if there is none."""
         cdef Connection connection = self.connections.get(id_)
