@@ -419,6 +419,10 @@ class InvalidCursor(CommandError):
     text = "invalid cursor"
 
 
+class NoValuesOption(CommandError):
+    text = "NOVALUES option can only be used in HSCAN"
+
+
 class NoLfuPolicy(CommandError):
     text = (
         "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "

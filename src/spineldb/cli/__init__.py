@@ -1,3 +1,3 @@
-"""TODO."""
+"""The programs: spineldb and spineldb-cli."""
 
 from __future__ import annotations

@@ -23,6 +23,9 @@ LONG_MAX = 2**63 - 1
 ULONG_MAX = 2**64 - 1
 
 
+UNITS = {"us": "microseconds", "ms": "milliseconds", "s": "seconds"}
+
+
 class Refused(ValueError):
     """A value that a parameter does not take; the text is the reason, in Redis's words."""
 
@@ -126,7 +129,7 @@ class Duration(Integer):
     ) -> None:
         super().__init__(low, high, unsigned=unsigned)
         self.unit = unit
-        self.expected = f'a number of {unit} from {low} to {high}, or a duration like "30s"'
+        self.expected = f'a number of {UNITS[unit]}, or a duration like "30s"'
 
     def decode(self, raw: object) -> int:
         if isinstance(raw, str):

@@ -14,11 +14,17 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def distance(one: str, other: str) -> int:
-    """Count the insertions, deletions and substitutions between two words (Levenshtein, 1965)."""
+    """Count the edits between two words: a letter more, less, another, or two neighbours swapped.
+
+    The optimal string alignment of Damerau (1964) and Levenshtein (1965).
+    """
+    older: list[int] = []
     row = list(range(len(other) + 1))
-    for i, left in enumerate(one, start=1):
-        before, row[0] = row[0], i
-        for j, right in enumerate(other, start=1):
-            cost = before if left == right else 1 + min(before, row[j], row[j - 1])
-            before, row[j] = row[j], cost
+    for i, left in enumerate(one):
+        older, last, row = row, older, [i + 1]
+        for j, right in enumerate(other):
+            cost = min(older[j] + (left != right), older[j + 1] + 1, row[j] + 1)
+            if i and j and left == other[j - 1] and one[i - 1] == right:
+                cost = min(cost, last[j - 1] + 1)
+            row.append(cost)
     return row[-1]

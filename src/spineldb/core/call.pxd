@@ -24,9 +24,23 @@ cdef class Call:
     # The same for reading: records the access, counts hits and misses, publishes `keymiss`.
     cdef uint8_t* read_first(self, Slice* key, Found* found) except? NULL
     cdef uint8_t* read(self, Slice* key, Found* found) except? NULL
+    # Count a look-up for reading that records no access (EXISTS, TTL ...); returns `entry`.
+    cdef uint8_t* counted(self, Slice* key, uint8_t* entry) except? NULL
     cdef int changed(self, Slice* key, int event_class, const char* event, int64_t count) except -1
     cdef int refuse(self, bytes text) except -1
     cdef uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL
+
+cdef inline bint keyword(const Slice* word, const char* upper, size_t size) noexcept nogil:
+    """Is the argument this option, in any case?"""
+    cdef size_t i
+    cdef char c
+    if word.size != size:
+        return False
+    for i in range(size):
+        c = word.data[i]
+        if (c - 32 if 97 <= c <= 122 else c) != upper[i]:
+            return False
+    return True
 
 # A compiled body: writes the whole reply to `call.out`. `argv[0]` is the command's name.
 ctypedef int (*BodyFunction)(Call call, Slice* argv, int argc) except -1

@@ -56,6 +56,12 @@ cdef class Call:
             if not self.client.flags & NO_TOUCH:
                 self.keyspace.touch(entry)
             return entry
+        return self.counted(key, NULL)
+
+    cdef uint8_t* counted(self, Slice* key, uint8_t* entry) except? NULL:
+        if entry is not NULL:
+            self.hits += 1
+            return entry
         self.misses += 1
         if self.effects.event_mask & EVENT_KEY_MISS:
             self.effects.on_event(

@@ -345,6 +345,7 @@ cdef class Dispatcher(Executor):
         cdef int64_t dirty = self.effects.dirty
         context.client = session
         context.db = self.keyspace.database(session.db)
+        self.effects.home = session.db
         context.command = command
         context.request = request
         context.out = &session.out
@@ -486,8 +487,11 @@ cdef class Dispatcher(Executor):
 
     # -- for the engine ------------------------------------------------------------------------------
 
-    def execute_argv(self, Session session, list argv) -> bool:
-        """Run a request given as bytes, as if `session` had sent it; False if it was postponed."""
+    def execute_argv(self, Session session, list argv, int64_t now_ms=-1) -> bool:
+        """Run a request given as bytes, as if `session` had sent it; False if it was postponed.
+
+        `now_ms` is the time to run it at (Unix milliseconds), the clock's if negative.
+        """
         cdef Request request
         cdef Slice* slices = slices_of(argv)
         try:
@@ -495,7 +499,7 @@ cdef class Dispatcher(Executor):
             request.argv = slices
             request.argc = <int>len(argv)
             self.last_ns = monotonic_ns()
-            self.keyspace.set_now(wall_ms())
+            self.keyspace.set_now(wall_ms() if now_ms < 0 else now_ms)
             self.look_ahead(session, &request, 1)
             return self.execute(session, &request)
         finally:

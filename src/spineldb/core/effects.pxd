@@ -35,6 +35,7 @@ cdef class Effects(Undertaker):
     cdef readonly list sinks
     cdef bint feeding                        # there is a sink
     cdef int stream_db                       # the database the stream has selected; -1: none
+    cdef int home                            # the database of the command that runs
     cdef readonly list ready                 # (database, key) that were written and are awaited
     cdef public int64_t awaited_keys         # entries of all `awaited` registries
     cdef public int event_mask               # EventClass bits somebody wants to hear of
@@ -61,6 +62,7 @@ cdef class Effects(Undertaker):
     cdef int settle(self, Database db, Request* request, bint changed) except -1
     cdef int reset_unit(self) noexcept
     cdef char* room(self, size_t size) except NULL
+    cdef int select(self, int index) except -1
     cdef int send_unit(self, Database db) except -1
     cdef int feed(self, const char* data, size_t size) except -1
     cdef int expire_prefix(self, Database db, uint32_t prefix) except -1

@@ -69,6 +69,7 @@ cdef class Effects(Undertaker):
 
     def __cinit__(self, Keyspace keyspace):
         self.keyspace = keyspace
+        keyspace.undertaker = self
         self.sinks = []
         self.ready = []
         self.stream_db = -1
@@ -118,9 +119,13 @@ cdef class Effects(Undertaker):
         db.remove(found)
         self.expired_keys += 1
         if self.feeding:
+            if db.index != self.home:
+                self.select(db.index)
             self.command(2, False)
             self.argument(b"DEL", 3)
             self.argument(PyBytes_AS_STRING(name), size)
+            if db.index != self.home:
+                self.select(self.home)
         if self.keyspace.watched_keys | self.awaited_keys | self.event_mask:
             self.announce(db, name, EVENT_EXPIRED, b"expired")
         return True
@@ -149,6 +154,12 @@ cdef class Effects(Undertaker):
         if replaces:
             self.replaced = True
         return 0
+
+    cdef int select(self, int index) except -1:
+        """Have what follows in the unit run in another database."""
+        self.command(2, False)
+        self.argument(b"SELECT", 6)
+        return self.argument_int(index)
 
     cdef int argument(self, const char* data, size_t size) except -1:
         cdef char* p = self.room(size + 32)
@@ -236,6 +247,7 @@ cdef class Effects(Undertaker):
         cdef size_t i, size
         cdef const char* key
         cdef uint8_t* entry
+        self.home = db.index
         while True:
             due.now_ms = self.keyspace.now_ms
             due.count = 0

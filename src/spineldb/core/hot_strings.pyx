@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy
 
-from spineldb.core.call cimport Body, Call, body
+from spineldb.core.call cimport Body, Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
 from spineldb.core.entry cimport (
     KIND_MASK,
@@ -65,19 +65,6 @@ cdef inline void reply_value(Call call, const uint8_t* entry) noexcept:
     else:
         data = entry_value(entry, &size)
         out_bulk(call.out, data, size)
-
-
-cdef inline bint keyword(const Slice* word, const char* upper, size_t size) noexcept nogil:
-    """Is the argument this option, in any case?"""
-    cdef size_t i
-    cdef char c
-    if word.size != size:
-        return False
-    for i in range(size):
-        c = word.data[i]
-        if (c - 32 if 97 <= c <= 122 else c) != upper[i]:
-            return False
-    return True
 
 
 # -- options that say when a key expires -----------------------------------------------------------

@@ -41,9 +41,10 @@ cdef class Database:
                              size_t* old_size) except NULL
     cdef int set_deadline(self, Found* found, int64_t deadline) except -1
     cdef int remove(self, Found* found) except -1
-    cdef int rename(self, Found* found, const char* key, size_t key_size, Database target,
-                    int64_t deadline, bint copy) except -1
+    cdef int rename(self, Found* found, Database target, Found* place, const char* key,
+                    size_t key_size, bint copy) except -1
     cdef int push_deadline(self, uint64_t hash, int64_t deadline) except -1
+    cdef void uncount(self, const uint8_t* entry) noexcept
     cdef void count_size(self, int kind, size_t size, int change) noexcept
     cdef int touch_watchers(self, bytes key) except -1
 
@@ -56,6 +57,8 @@ cdef class Keyspace:
     cdef readonly list databases
     cdef readonly WorkQueue work
     cdef public int64_t now_ms               # wall clock, as of the current request
+    cdef int64_t horizon_ms                  # deadlines up to here have passed
+    cdef bint applying_                      # see `applying`
     cdef uint16_t access_now                 # what an access writes into an entry
     cdef int64_t access_origin_s             # the second that access clock 1 stands for
     cdef public bint lfu                     # the access clock holds LFU counters

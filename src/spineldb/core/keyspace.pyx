@@ -10,6 +10,8 @@ says so; burying it, which is an effect, is the caller's business (effects.pyx).
 Pointers into an entry and `Found` are good until the next change of that database.
 """
 
+cimport cython
+
 from spineldb.clock cimport monotonic_ns
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -64,6 +66,7 @@ from spineldb.core.table cimport (
     table_delete,
     table_drain,
     table_find,
+    table_find_ref,
     table_hash,
     table_insert,
     table_new,
@@ -158,6 +161,7 @@ cdef size_t value_size_of(const uint8_t* entry) noexcept nogil:
     return size
 
 
+@cython.no_gc_clear                  # its memory is the keyspace's: that must be there until the end
 cdef class Database:
     """One numbered database."""
 
@@ -190,7 +194,7 @@ cdef class Database:
             return NULL
         entry = <uint8_t*>at(self.slabs, found.ref)
         found.entry = entry
-        if entry[0] & HAS_DEADLINE and entry_deadline(entry) <= self.keyspace.now_ms:
+        if entry[0] & HAS_DEADLINE and entry_deadline(entry) <= self.keyspace.horizon_ms:
             found.expired = True
             return NULL
         return entry
@@ -200,6 +204,11 @@ cdef class Database:
     cdef void count_size(self, int kind, size_t size, int change) noexcept:
         if kind < SIZE_KINDS:
             self.sizes[kind][size_bin(size)] += change
+
+    cdef void uncount(self, const uint8_t* entry) noexcept:
+        """Take an entry that goes out of the sums."""
+        self.count_size(entry[0] & KIND_MASK, value_size_of(entry), -1)
+        self.deadlines -= entry[0] & HAS_DEADLINE != 0
 
     cdef int push_deadline(self, uint64_t hash, int64_t deadline) except -1:
         return wheel_push(self.wheel, deadline, <uint32_t>(hash >> 32))
@@ -434,35 +443,33 @@ cdef class Database:
 
     cdef int remove(self, Found* found) except -1:
         """Remove the entry that was looked up (also one whose time has passed) and free it."""
-        cdef uint8_t* entry = <uint8_t*>at(self.slabs, found.ref)
-        self.count_size(entry[0] & KIND_MASK, value_size_of(entry), -1)
-        if entry[0] & HAS_DEADLINE:
-            self.deadlines -= 1
+        self.uncount(<uint8_t*>at(self.slabs, found.ref))
         table_remove(self.table, found.hash, &found.place)
         free_entry(self.slabs, found.ref)
         found.entry = NULL
         found.ref = 0
         return 0
 
-    cdef int rename(self, Found* found, const char* key, size_t key_size, Database target,
-                    int64_t deadline, bint copy) except -1:
-        """Store the value under another key of `target`, which must not exist there.
+    cdef int rename(self, Found* found, Database target, Found* place, const char* key,
+                    size_t key_size, bint copy) except -1:
+        """Give a value, with its deadline, another key in `target`, whatever stood there before.
 
-        `deadline` is the new entry's (-1: none). With `copy` the old entry stays, otherwise it is
-        removed. The value itself is copied only when it lies in the entry or `copy` is given.
+        `place` is the look-up of that key, made after that of the value. With `copy` the old entry
+        stays, otherwise it is removed. The value itself is copied only when it lies in the entry or
+        `copy` is given. On MemoryError nothing has changed.
         """
         cdef uint8_t* old = found.entry
         cdef uint8_t* entry
         cdef Block* block = entry_block(old)
         cdef Block* own = NULL
-        cdef size_t value_size, stored
+        cdef int64_t deadline = entry_deadline(old)
+        cdef size_t value_size
         cdef char* value = entry_value(old, &value_size)
+        cdef uint16_t clock = self.keyspace.access_now if copy else access_clock(old)
         cdef Shape shape
-        cdef Found place
         cdef Ref ref
 
         shape_of(&shape, old[0], key_size, value_size, deadline, block is not NULL)
-        place.hash = table_hash(target.table, key, key_size)
         if deadline >= 0:
             target.push_deadline(place.hash, deadline)
         if block is not NULL:
@@ -481,23 +488,29 @@ cdef class Database:
             raise MemoryError
         entry = <uint8_t*>at(self.slabs, ref)
         write_head(entry, &shape, key_size, value_size, deadline, block is not NULL)
-        memcpy(entry + CLOCK, old + CLOCK, 2)
+        memcpy(entry + CLOCK, &clock, 2)
         memcpy(entry + shape.key_at, key, key_size)
         if own is not NULL:
             memcpy(entry + shape.value_at, &own, sizeof(Block*))
         else:
             memcpy(entry + shape.value_at, value, value_size)
-        try:
-            table_insert(target.table, place.hash, ref)
-        except MemoryError:
-            free_entry(self.slabs, ref)
-            raise
+        if place.entry is not NULL:
+            target.uncount(place.entry)
+            table_replace(target.table, &place.place, ref)
+            free_entry(self.slabs, place.ref)
+        else:
+            try:
+                table_insert(target.table, place.hash, ref)
+            except MemoryError:
+                free_entry(self.slabs, ref)
+                raise
+        place.entry = entry
+        place.ref = ref
         target.count_size(entry[0] & KIND_MASK, value_size, 1)
         target.deadlines += deadline >= 0
         if not copy:
-            # the insertion may have moved the place, but neither the entry nor its reference
-            value = <char*>entry_key(old, &value_size)
-            self.find(value, value_size, found.hash, found)
+            if found.place.geometry != self.table.geometry:
+                table_find_ref(self.table, found.hash, found.ref, &found.place)
             self.remove(found)
         return 0
 
@@ -596,16 +609,16 @@ cdef class Database:
         return True
 
     def move(self, bytes key, Database target, bytes name, bint copy=False) -> bool:
-        """Store the value of `key` under `name` of `target`, which must be free; keeps the deadline.
+        """Store the value of `key` under `name` of `target`, over what stands there, with its deadline.
 
-        With `copy` the old key stays. False if there is no such key.
+        With `copy` the old key stays. False if there is no such key. It must not be the same key.
         """
-        cdef Found found
-        cdef uint8_t* entry = self.named(key, &found)
-        if entry is NULL:
+        cdef Found found, place
+        if self.named(key, &found) is NULL:
             return False
-        self.rename(&found, PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name), target,
-                    entry_deadline(entry), copy)
+        target.named(name, &place)
+        self.rename(&found, target, &place, PyBytes_AS_STRING(name),
+                    <size_t>PyBytes_GET_SIZE(name), copy)
         return True
 
     def random_key(self) -> bytes | None:
@@ -621,7 +634,7 @@ cdef class Database:
                 return None
             entry = <uint8_t*>at(self.slabs, ref)
             tries -= 1
-            if not entry[0] & HAS_DEADLINE or entry_deadline(entry) > self.keyspace.now_ms:
+            if not entry[0] & HAS_DEADLINE or entry_deadline(entry) > self.keyspace.horizon_ms:
                 break
             if tries == 0:
                 return None
@@ -778,11 +791,26 @@ cdef class Keyspace:
     cdef void set_now(self, int64_t now_ms) noexcept:
         """Set the wall clock that deadlines and accesses are measured by."""
         self.now_ms = now_ms
+        self.horizon_ms = -1 if self.applying_ else now_ms
         if self.lfu:
             self.access_now = <uint16_t>(LFU_INITIAL | (now_ms // 60000 & 0xff) << 8)
         else:
             self.access_now = <uint16_t>(
                 (now_ms // 1000 - self.access_origin_s) % ACCESS_CYCLE + 1)
+
+    @property
+    def applying(self) -> bool:
+        """Whether a stream of effects is being applied: then no deadline has passed by itself.
+
+        What expired while the stream was written stands in it as a DEL, at the right place; a key
+        that is found expired now was alive for the commands that follow in the stream.
+        """
+        return self.applying_
+
+    @applying.setter
+    def applying(self, bint on) -> None:
+        self.applying_ = on
+        self.set_now(self.now_ms)
 
     def advance(self, int64_t now_ms) -> None:
         """Set the wall clock that deadlines and accesses are measured by (Unix milliseconds)."""
@@ -869,6 +897,7 @@ cdef class Keyspace:
         return self.work.run(max((until_ns - monotonic_ns()) // 1000, 1)) > 0
 
 
+@cython.no_gc_clear                  # as Database
 cdef class Drop(Work):
     """Free the entries of a table that was flushed, then the table."""
 

@@ -12,7 +12,6 @@ a waiter never sees half of a transaction.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from spineldb import errors
 from spineldb.core.call import Deferred
 from spineldb.core.session import Session, SessionFlag
+from spineldb.observability.logging import get_log
 
 if TYPE_CHECKING:
     from spineldb.core.dispatch import Command, Dispatcher
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spineldb.engine.context import Context
     from spineldb.engine.reply import Reply
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 class Wait(Deferred):
@@ -84,6 +84,7 @@ class Blocking:
         self._dispatcher = dispatcher
         self._running: Waiter | None = None  # the waiter whose command is being run again
         self.blocked_clients = 0
+        self.waiting_for_time = 0  # those of them whose wait ends by itself
 
     # -- parking -----------------------------------------------------------------------------------
 
@@ -118,6 +119,7 @@ class Blocking:
         if wait.seconds > 0:
             loop = asyncio.get_running_loop()
             waiter.timer = loop.call_later(wait.seconds, self.time_out, waiter)
+            self.waiting_for_time += 1
         self._mark(waiter)
 
     def _leave(self, waiter: Waiter) -> None:
@@ -128,6 +130,8 @@ class Blocking:
                 self._leave_queue(database, key, waiter)
         if waiter.timer is not None:
             waiter.timer.cancel()
+            waiter.timer = None
+            self.waiting_for_time -= 1
         if waiter.task is not None:
             waiter.task.cancel()
         if waiter.session.waiting is waiter:
@@ -226,7 +230,7 @@ class Blocking:
             session.send(error)
             return
         except Exception:
-            log.exception("work outside failed command=%s", command.name)
+            log.exception("work outside failed", command=command.name)
             waiter.task = None
             self._leave(waiter)
             session.send(errors.Internal() if outside.failed is None else outside.failed)

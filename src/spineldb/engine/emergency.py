@@ -10,18 +10,18 @@ See the operations chapter of the manual for how to recover.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spineldb import clock, errors
 from spineldb.core.dispatch import Command, Dispatcher, Gate
+from spineldb.observability.logging import get_log
 
 if TYPE_CHECKING:
     from spineldb.core.session import Session
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 SHOWN_KEYS = 3  # of the command that failed, in INFO and the log
 
@@ -73,7 +73,7 @@ class Emergency:
         text = " ".join(f"{type(reason).__name__}: {reason}".split())
         name = command.name if command is not None else "-"
         if self.trigger is not None:
-            log.error("propagation failed again command=%s reason=%s", name, text)
+            log.error("propagation failed again", command=name, reason=text)
             return
         self.trigger = Trigger(
             command=name,
@@ -87,12 +87,11 @@ class Emergency:
         self._dispatcher.effects.may_bury = False
         log.critical(
             "CRITICAL: a write was executed but could not be propagated; refusing all writes "
-            "until a restart command=%s db=%d client=%s reason=%s",
-            self.trigger.shown,
-            self.trigger.database,
-            self.trigger.client,
-            self.trigger.reason,
-            exc_info=reason if isinstance(reason, BaseException) else None,
+            "until a restart",
+            command=self.trigger.shown,
+            db=self.trigger.database,
+            client=self.trigger.client,
+            reason=self.trigger.reason,
         )
         for act in self.on_entry:
             act()

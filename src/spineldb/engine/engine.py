@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spineldb.engine.emergency import Emergency
     from spineldb.engine.introspection import Info
     from spineldb.engine.lifecycle import Lifecycle
+    from spineldb.engine.memory import Memory
     from spineldb.observability.observer import Observer
 
 
@@ -35,5 +36,6 @@ class Engine:
     clients: Clients
     emergency: Emergency
     observer: Observer  # slow log, command log, latency events, MONITOR
+    memory: Memory
     info: Info  # the sections of INFO
     lifecycle: Lifecycle  # start, stop, identity of this run

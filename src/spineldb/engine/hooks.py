@@ -7,10 +7,10 @@ were written.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from spineldb.engine.emergency import Emergency
+from spineldb.observability.logging import get_log
 
 if TYPE_CHECKING:
     from spineldb.core.call import Deferred
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spineldb.engine.context import Context
     from spineldb.observability.observer import Observer
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 class Hooks:
@@ -69,12 +69,11 @@ class Hooks:
     ) -> None:
         """Log a failure of ours: the traceback and the command's name, never its values."""
         del argv
-        log.error(
-            "internal error command=%s client=%d",
-            command.name if command is not None else "-",
-            session.id,
-            exc_info=error,
-        )
+        try:
+            raise error
+        except BaseException:  # noqa: BLE001 - its traceback is logged, and it ends here
+            name = command.name if command is not None else "-"
+            log.exception("internal error", command=name, client=session.id)
 
     def emergency(
         self, session: Session, command: Command, argv: list[bytes], error: BaseException

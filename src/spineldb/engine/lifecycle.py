@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from spineldb import clock
+from spineldb.version import SPINELDB_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,12 @@ class Lifecycle:
     loading: bool = False
     stopping: Stop | None = None
     on_stop: list[Callable[[Stop], None]] = field(default_factory=list)
+
+    @property
+    def build_id(self) -> str:
+        """A number for this version of the server on this version of Python."""
+        build = f"{SPINELDB_VERSION} {sys.version}"
+        return hashlib.sha256(build.encode()).hexdigest()[:16]
 
     @property
     def uptime_seconds(self) -> int:

@@ -23,7 +23,7 @@ from spineldb.engine.gates import compiled_table
 from spineldb.engine.hooks import Hooks
 from spineldb.engine.introspection import Info
 from spineldb.engine.lifecycle import Lifecycle
-from spineldb.engine.memory import refuse_when_full
+from spineldb.engine.memory import Memory, refuse_when_full
 from spineldb.observability.observer import Observer
 
 
@@ -56,6 +56,7 @@ def compose(
         clients=clients,
         emergency=emergency,
         observer=observer,
+        memory=Memory(keyspace, clients),
         info=Info(),
         lifecycle=Lifecycle(),
     )

@@ -1,0 +1,120 @@
+"""The program `spineldb`: read the configuration, serve until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from spineldb.cli.arguments import USAGE, Action, UsageError, parse
+from spineldb.config.loading import Loaded, LoadError, load
+from spineldb.config.settings import Settings
+from spineldb.engine.lifecycle import Stop
+from spineldb.observability.logging import Output, configure, get_log
+from spineldb.server import process
+from spineldb.server.server import Server
+from spineldb.version import SPINELDB_VERSION
+
+try:
+    import uvloop
+except ImportError:  # no wheel for this system: the standard loop serves as well
+    uvloop = None
+
+log = get_log(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit status."""
+    try:
+        asked = parse(sys.argv[1:] if arguments is None else arguments)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return error.status
+    match asked.action:
+        case Action.VERSION:
+            print(f"SpinelDB version {SPINELDB_VERSION}")
+            return 0
+        case Action.HELP:
+            print(USAGE, end="")
+            return 0
+        case Action.WARDEN:
+            print("the failover monitor is not part of this version", file=sys.stderr)
+            return 1
+    try:
+        loaded = load(asked.config, asked.overrides, os.environ)
+    except LoadError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if asked.action is Action.CHECK:
+        print("\n".join([*loaded.warnings, "configuration is valid"]))
+        return 0
+    return _serve(loaded)
+
+
+def _serve(loaded: Loaded) -> int:
+    settings = loaded.settings
+    try:
+        output = configure(
+            settings.log_level,
+            form=settings.log_format,
+            file=settings.log_file,
+            color=settings.log_color,
+        )
+    except OSError as error:
+        print(f"cannot open the log file: {error}", file=sys.stderr)
+        return 1
+    for warning in loaded.warnings:
+        log.warning(warning)
+    process.report_crashes()
+    runner = asyncio.Runner(loop_factory=None if uvloop is None else uvloop.new_event_loop)
+    with runner, process.pid_file(settings.pidfile):
+        return runner.run(_run(settings, output))
+
+
+async def _run(settings: Settings, output: Output) -> int:
+    server = Server(settings, log_output=output)
+    try:
+        await server.start()
+    except OSError as error:
+        log.critical("cannot listen", reason=str(error))
+        return 1
+    loop = asyncio.get_running_loop()
+    process.on_signals(loop, lambda name: _stop(server, name), lambda: _reload(server, output))
+    process.tune_interpreter()
+    loop.call_later(process.COLLECT_SECONDS, process.collect_now_and_then, loop)
+    process.warn_of_kernel_settings(settings.tcp_backlog)
+    _greet(server)
+    server.supervised = "systemd" if process.notify_supervisor("READY=1") else "no"
+    await server.stopped()
+    process.notify_supervisor("STOPPING=1")
+    await server.stop()
+    log.info("stopped")
+    return 0
+
+
+def _greet(server: Server) -> None:
+    settings = server.engine.settings
+    log.info(
+        "ready to accept connections",
+        version=SPINELDB_VERSION,
+        pid=os.getpid(),
+        config=settings.file or "defaults",
+        listeners=" ".join(server.listeners) or "none",
+        maxmemory=settings.maxmemory,
+    )
+
+
+def _stop(server: Server, signal_name: str) -> None:
+    log.info("stopping", signal=signal_name)
+    server.engine.lifecycle.stop(Stop())
+
+
+def _reload(server: Server, output: Output) -> None:
+    output.reopen()
+    server.reload_certificates()
+    log.info("log file and certificates reloaded")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

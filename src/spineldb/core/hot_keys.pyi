@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from spineldb.core.call import Body
+
+DEL_BODY: Body
+EXISTS_BODY: Body
+TOUCH_BODY: Body
+TYPE_BODY: Body
+DBSIZE_BODY: Body
+RANDOMKEY_BODY: Body
+KEYS_BODY: Body
+SCAN_BODY: Body
+EXPIRE_BODY: Body
+PEXPIRE_BODY: Body
+EXPIREAT_BODY: Body
+PEXPIREAT_BODY: Body
+PERSIST_BODY: Body
+TTL_BODY: Body
+PTTL_BODY: Body
+EXPIRETIME_BODY: Body
+PEXPIRETIME_BODY: Body
+RENAME_BODY: Body
+RENAMENX_BODY: Body
+COPY_BODY: Body
+MOVE_BODY: Body
+PING_BODY: Body
+ECHO_BODY: Body

@@ -1,0 +1,109 @@
+"""Settings in force: what changes in the running server when CONFIG SET changes a parameter.
+
+Each function below applies some parameters; it is called once at the start and then whenever one of
+them has changed. It raises `Refused` when it cannot: the old values come back.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spineldb import errors
+from spineldb.config.kinds import Refused
+
+if TYPE_CHECKING:
+    from spineldb.server.server import Server
+
+RESERVED_DESCRIPTORS = 32  # files, listeners, pipes: what is not a client
+
+
+def apply_settings(server: Server) -> None:
+    """Apply all settings, and again whenever they change."""
+    for names, apply in _APPLIERS:
+
+        def act(apply: Callable[[Server], None] = apply) -> None:
+            apply(server)
+
+        act()
+        server.engine.settings.subscribe(act, *names)
+
+
+def _memory(server: Server) -> None:
+    settings, keyspace = server.engine.settings, server.engine.keyspace
+    server.engine.dispatcher.limit_memory(settings.maxmemory)
+    keyspace.lfu = "lfu" in settings.text("maxmemory-policy")
+    keyspace.lfu_log_factor = settings.lfu_log_factor
+    keyspace.lfu_decay_minutes = settings.lfu_decay_time
+
+
+def _limits(server: Server) -> None:
+    limits, network = server.engine.settings.limits, server.network
+    server.engine.keyspace.string_limit = limits.proto_max_bulk_len
+    network.bulk_limit = limits.proto_max_bulk_len
+    network.query_buffer_limit = limits.client_query_buffer
+    network.handshake_timeout_ms = int(limits.handshake_timeout * 1000)
+    network.max_unauthenticated = limits.max_unauthenticated_clients
+    network.idle_timeout_s = server.engine.settings.timeout
+    for class_, limit in enumerate(
+        (limits.output_buffer.normal, limits.output_buffer.replica, limits.output_buffer.pubsub)
+    ):
+        network.limit_output(class_, limit.hard, limit.soft, limit.soft_seconds)
+
+
+def _guards(server: Server) -> None:
+    server.engine.keyspace.bitop_limit = server.engine.settings.safety.max_bitop_alloc_size
+
+
+def _logs(server: Server) -> None:
+    settings, observer = server.engine.settings, server.engine.observer
+    observer.slow.threshold = settings.slowlog.threshold_us
+    observer.slow.resize(settings.slowlog.max_len)
+    observer.latency.threshold_ms = settings.latency.threshold_ms
+    observer.arm()
+    server.engine.dispatcher.track_latency = settings.latency.tracking
+
+
+def _log_level(server: Server) -> None:
+    if server.log_output is not None:
+        server.log_output.set_level(server.engine.settings.log_level)
+
+
+def _clients(server: Server) -> None:
+    wanted = server.engine.settings.max_clients + RESERVED_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if not server.owns_process or soft >= wanted:
+        return
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    if limit < wanted:
+        raise Refused(errors.TOO_MANY_CLIENTS.format(limit - RESERVED_DESCRIPTORS))
+
+
+_APPLIERS: tuple[tuple[tuple[str, ...], Callable[[Server], None]], ...] = (
+    (("maxmemory", "maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), _memory),
+    (
+        (
+            "proto-max-bulk-len",
+            "client-query-buffer-limit",
+            "client-output-buffer-limit",
+            "limits.handshake_timeout",
+            "limits.max_unauthenticated_clients",
+            "timeout",
+        ),
+        _limits,
+    ),
+    (("safety.max_bitop_alloc_size",), _guards),
+    (
+        (
+            "slowlog-log-slower-than",
+            "slowlog-max-len",
+            "latency-monitor-threshold",
+            "latency-tracking",
+        ),
+        _logs,
+    ),
+    (("loglevel",), _log_level),
+    (("maxclients",), _clients),
+)

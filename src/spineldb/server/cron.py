@@ -1,0 +1,125 @@
+"""What happens as time passes: keys expire, deferred work is done, rates are sampled.
+
+Three timers on the event loop. None of them does more than a millisecond of work at once; what is
+left is taken up again after the next turn of the reactor, so clients never wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from spineldb import clock
+from spineldb.observability.rates import Rate
+
+if TYPE_CHECKING:
+    from spineldb.core.reactor import Reactor
+    from spineldb.engine.engine import Engine
+
+BUDGET_US = 1000
+TICK_SECONDS = 0.1
+EXPIRY_SECONDS = 0.016  # one tick of the timing wheel
+AGEING_SECONDS = 4 * 3600  # access clocks of 16 bits wrap after 18 hours
+DEFRAGMENT_RATIO = 1.2  # memory held to memory used, above which entries are moved together
+DEFRAGMENT_BYTES = 1 << 20  # and at least this much to gain
+
+
+class Cron:
+    """The timers of one server."""
+
+    def __init__(self, engine: Engine, network: Reactor) -> None:
+        self._engine = engine
+        self._network = network
+        self._timers: dict[str, asyncio.Handle] = {}
+        self._aged_ns = clock.ticks_ns()
+        self.commands = Rate()
+        self.input_bytes = Rate()
+        self.output_bytes = Rate()
+        self.turns = Rate()
+        self.expiry_ns = 0  # spent on deleting expired keys
+        self.paused = False  # DEBUG PAUSE-CRON
+
+    def start(self) -> None:
+        """Begin; the event loop is running."""
+        self._tick()
+        self._expire()
+        self._work()
+
+    def stop(self) -> None:
+        """Stop every timer."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def clear(self) -> None:
+        """Forget the rates (CONFIG RESETSTAT)."""
+        for rate in (self.commands, self.input_bytes, self.output_bytes, self.turns):
+            rate.clear()
+
+    @property
+    def spent_in_commands_ns(self) -> int:
+        """Time spent in commands since the start."""
+        commands = self._engine.dispatcher.commands.values()
+        return sum(
+            one.spent_ns for command in commands for one in (command, *_subcommands(command))
+        )
+
+    @property
+    def mean_turn_us(self) -> int:
+        """Mean length of a turn of the reactor."""
+        return self._network.turns_ns // 1000 // max(self._network.turns, 1)
+
+    # -- the timers --------------------------------------------------------------------------------
+
+    def _later(self, name: str, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        act = {"tick": self._tick, "expire": self._expire, "work": self._work}[name]
+        self._timers[name] = loop.call_later(seconds, act) if seconds else loop.call_soon(act)
+
+    def _tick(self) -> None:
+        """Sample rates, look after clients, decide on housekeeping."""
+        self._later("tick", TICK_SECONDS)
+        if self.paused:
+            return
+        engine, network, now = self._engine, self._network, clock.ticks_ns()
+        network.cron()
+        self.commands.sample(now, engine.dispatcher.commands_processed)
+        self.input_bytes.sample(now, network.total_net_input_bytes)
+        self.output_bytes.sample(now, network.total_net_output_bytes)
+        self.turns.sample(now, network.turns)
+        engine.memory.observe()
+        self._tidy(now)
+
+    def _tidy(self, now_ns: int) -> None:
+        keyspace = self._engine.keyspace
+        held, used = keyspace.committed_memory, keyspace.used_memory
+        if held > used * DEFRAGMENT_RATIO and held - used > DEFRAGMENT_BYTES:
+            keyspace.defragment()
+        if now_ns - self._aged_ns > AGEING_SECONDS * 1_000_000_000:
+            self._aged_ns = now_ns
+            keyspace.age()
+
+    def _expire(self) -> None:
+        """Delete keys whose time has passed."""
+        engine, began = self._engine, clock.ticks_ns()
+        engine.keyspace.advance(clock.unix_ms())
+        more = not self.paused and engine.effects.expire(BUDGET_US)
+        spent = clock.ticks_ns() - began
+        self.expiry_ns += spent
+        engine.observer.latency.sample(
+            "expire-cycle", clock.unix_ms() // 1000, spent // 1_000_000
+        )
+        if engine.effects.ready:
+            engine.blocking.serve(engine.effects)
+        waiting = any(database.deadlines for database in engine.keyspace.databases)
+        self._later("expire", 0 if more else EXPIRY_SECONDS if waiting else TICK_SECONDS)
+
+    def _work(self) -> None:
+        """Do a slice of the deferred work: free what was flushed, move entries together."""
+        left = not self.paused and self._engine.keyspace.run_work(BUDGET_US)
+        self._later("work", 0 if left else TICK_SECONDS)
+
+
+def _subcommands(command: object) -> list[object]:
+    subcommands = getattr(command, "subcommands", None)
+    return list(subcommands.values()) if subcommands else []
