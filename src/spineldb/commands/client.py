@@ -184,7 +184,7 @@ def pause(ctx: Context, timeout: bytes, mode: bytes = b"all") -> str:
             what = Pause.WRITES
         case _:
             raise errors.PauseMode
-    ctx.engine.clients.pause(arguments.milliseconds(timeout), what)
+    ctx.engine.clients.pause(arguments.timeout_ms(timeout), what)
     return "OK"
 
 
