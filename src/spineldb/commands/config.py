@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from spineldb import errors
 from spineldb.config.rewriting import rewrite
-from spineldb.config.settings import ConfigError
 from spineldb.engine.client_names import is_local
 from spineldb.engine.command import ADMIN, LOADING, NOSCRIPT, STALE, Family
 
@@ -43,10 +42,7 @@ def set_(ctx: Context, *words: bytes) -> str:
     if len(words) % 2:
         raise errors.Syntax
     pairs = list(zip(words[::2], words[1::2], strict=True))
-    try:
-        ctx.settings.set(pairs, local=is_local(ctx.client))
-    except ConfigError as error:
-        raise errors.Custom(f"ERR {error}") from None
+    ctx.settings.set(pairs, local=is_local(ctx.client))
     return "OK"
 
 
@@ -60,10 +56,5 @@ def resetstat(ctx: Context) -> str:
 @config.command("CONFIG REWRITE", FLAGS, since="2.8.0", tips=EVERYWHERE)
 def rewrite_(ctx: Context) -> str:
     """Write what was changed into the configuration file. O(N) in the parameters."""
-    if ctx.settings.file is None:
-        raise errors.NoConfigFile
-    try:
-        rewrite(ctx.settings)
-    except (OSError, ValueError) as error:
-        raise errors.RewriteFailed(str(error)) from None
+    rewrite(ctx.settings)
     return "OK"
