@@ -1,0 +1,125 @@
+"""Server processes for the tests: ours, and the real ones named by environment variables.
+
+Every server gets a free port and a folder of its own, so that any number of workers may run side by
+side. The real servers are programs of the reader's own machine:
+
+    SPINELDB_REDIS8=/path/to/redis-server (8.2.3)    SPINELDB_VALKEY9=.../valkey-server (9.1.2)
+    SPINELDB_REDIS7=/path/to/redis-server (7.0.15)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import spineldb
+from spineldb.client import Address, Client, ConnectionLost, ErrorReply
+
+REAL = {"redis8": "SPINELDB_REDIS8", "valkey9": "SPINELDB_VALKEY9", "redis7": "SPINELDB_REDIS7"}
+START_SECONDS = 20.0
+ATTEMPTS = 3  # a free port may be taken by somebody else before the server binds it
+
+
+class StartFailed(Exception):
+    """The server did not answer; the message holds what it printed."""
+
+
+@dataclass
+class Server:
+    """A running server process."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    folder: Path
+    password: str | None = None
+
+    @property
+    def address(self) -> Address:
+        """Return where it listens, and the password it was started with."""
+        return Address(port=self.port, password=self.password)
+
+    @property
+    def log(self) -> str:
+        """Return what it has printed so far."""
+        return (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")
+
+    def client(self, protocol: int = 2, timeout: float = 10.0) -> Client:
+        """Return a new connection."""
+        return Client.open(self.address, protocol, timeout)
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 15.0) -> int:
+        """Signal it, wait, and return its exit status; a server that stays is killed."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+def free_port() -> int:
+    """Return a TCP port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def real_program(name: str) -> str | None:
+    """Return the program of a real server, if the environment names one."""
+    return os.environ.get(REAL[name])
+
+
+def start_spineldb(folder: Path, *options: str) -> Server:
+    """Start our server, wait until it answers."""
+    program = [sys.executable, "-m", "spineldb.cli.server", "--host", "127.0.0.1"]
+    return _start(program, folder, options)
+
+
+def start_real(name: str, folder: Path, *options: str) -> Server:
+    """Start a real server; raises StartFailed where the environment names none."""
+    program = real_program(name)
+    if program is None:
+        raise StartFailed(f"{REAL[name]} does not name a server")
+    return _start([program, "--bind", "127.0.0.1", "--dir", str(folder)], folder, options)
+
+
+def _start(program: list[str], folder: Path, options: tuple[str, ...]) -> Server:
+    environment = os.environ | {"PYTHONPATH": str(Path(spineldb.__file__).parent.parent)}
+    password = options[options.index("--requirepass") + 1] if "--requirepass" in options else None
+    for attempt in range(ATTEMPTS):
+        port = free_port()
+        with (folder / "server.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*program, "--port", str(port), *options],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        server = Server(process, port, folder, password)
+        if _answers(server):
+            return server
+        process.kill()
+        process.wait()
+        if attempt == ATTEMPTS - 1 or "in use" not in server.log:
+            break
+    raise StartFailed(f"{program[:3]} {options}: no PONG; it printed:\n{server.log[-4000:]}")
+
+
+def _answers(server: Server) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        with contextlib.suppress(OSError, ConnectionLost, ErrorReply), server.client() as client:
+            return bool(client.call("PING") == "PONG")
+        time.sleep(0.01)
+    return False
