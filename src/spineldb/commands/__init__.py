@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from spineldb.commands import command
+from spineldb.commands import (
+    bitmaps,
+    client,
+    command,
+    config,
+    connection,
+    databases,
+    keys,
+    server,
+    strings,
+)
 
 #: Every family of the server.
-FAMILIES = (command.family,)
+FAMILIES = (
+    strings.family,
+    bitmaps.family,
+    keys.family,
+    databases.family,
+    connection.family,
+    client.family,
+    command.family,
+    config.family,
+    server.family,
+)

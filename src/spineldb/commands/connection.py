@@ -99,9 +99,10 @@ def _hello_options(
     """Read HELLO's arguments: the version, user and password, the client's name."""
     if not arguments:
         return session.protocol, None, None
-    version = parse_integer(arguments[0])
-    if version is None:
-        raise errors.ProtocolNotInteger
+    try:
+        version = read.integer(arguments[0])
+    except errors.NotInteger:
+        raise errors.ProtocolNotInteger from None
     if version not in {2, 3}:
         raise errors.UnknownProtocol
     credentials: tuple[bytes, bytes] | None = None
@@ -139,9 +140,7 @@ def echo(message: bytes) -> bytes:
 @family.command("SELECT index:integer", LOADING | STALE | FAST, since="1.0.0")
 def select(ctx: Context, index: bytes) -> str:
     """Change the connection's database. O(1)."""
-    number = parse_integer(index)
-    if number is None:
-        raise errors.NotInteger
+    number = read.integer(index)
     if not 0 <= number < len(ctx.databases):
         raise errors.DatabaseOutOfRange
     ctx.client.db = number

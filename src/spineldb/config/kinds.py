@@ -14,7 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
+from spineldb import errors
 from spineldb.config import units
+from spineldb.config.toml_text import is_array, is_table
 
 T = TypeVar("T")
 
@@ -49,7 +51,7 @@ class Kind(ABC, Generic[T]):
         return str(value)
 
     @abstractmethod
-    def decode(self, raw: object) -> T:
+    def decode(self, raw: Any) -> T:
         """Take a value read from TOML."""
 
     def encode(self, value: T) -> object:
@@ -69,10 +71,10 @@ class Kind(ABC, Generic[T]):
 
 def _check_range(value: int, low: int, high: int, unsigned: bool, base: int = 10) -> None:
     if unsigned and value < 0:
-        raise Refused("argument must be greater or equal to 0")
+        raise Refused(errors.NOT_NEGATIVE)
     if not low <= value <= high:
-        shown = (f"{low:o}", f"{high:o}") if base == 8 else (low, high)
-        raise Refused(f"argument must be between {shown[0]} and {shown[1]} inclusive")
+        text = errors.NOT_OCTAL_WITHIN if base == 8 else errors.NOT_WITHIN
+        raise Refused(text.format(low, high))
 
 
 def _clamp(value: int, ends: tuple[int, int]) -> int:
@@ -105,11 +107,11 @@ class Integer(Kind[int]):
         except ValueError:
             value = LONG_MAX + 1
         if str(value) != text or not -LONG_MAX - 1 <= value <= LONG_MAX:
-            raise Refused("argument couldn't be parsed into an integer")
+            raise Refused(errors.NOT_A_NUMBER)
         _check_range(value, self.low, self.high, self.unsigned)
         return _clamp(value, self.clamp)
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         if not isinstance(raw, int) or isinstance(raw, bool):
             raise self.wrong_type()
         if raw == 0 and self.low == 1:
@@ -131,7 +133,7 @@ class Duration(Integer):
         self.unit = unit
         self.expected = f'a number of {UNITS[unit]}, or a duration like "30s"'
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         if isinstance(raw, str):
             value = units.duration(raw, self.unit)
             return super().decode(value)
@@ -151,14 +153,14 @@ class Octal(Integer):
         try:
             value = int(text or "0", 8)
         except ValueError:
-            raise Refused("argument couldn't be parsed as an octal number") from None
+            raise Refused(errors.NOT_OCTAL) from None
         _check_range(value, self.low, self.high, self.unsigned, base=8)
         return value
 
     def format(self, value: int) -> str:
         return f"{value:o}"
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         return self.parse(raw) if isinstance(raw, str) else super().decode(raw)
 
     def encode(self, value: int) -> object:
@@ -192,12 +194,11 @@ class Memory(Kind[int]):
     def parse(self, text: str) -> int:
         if self.percent and text.endswith("%") and text[:-1].isdecimal():
             if int(text[:-1]) > 100:
-                raise Refused("percentage argument must be less or equal to 100")
+                raise Refused(errors.NOT_A_PERCENTAGE)
             return -int(text[:-1])
         value = units.redis_size(text)
         if value is None:
-            what = "memory or percent" if self.percent else "memory"
-            raise Refused(f"argument must be a {what} value")
+            raise Refused(errors.NOT_A_SIZE_OR_PERCENT if self.percent else errors.NOT_A_SIZE)
         if value > LONG_MAX:  # Redis reads such a number as a negative one
             _check_range(-1, self.low, self.high, self.unsigned)
         _check_range(value, self.low, self.high, self.unsigned)
@@ -206,7 +207,7 @@ class Memory(Kind[int]):
     def format(self, value: int) -> str:
         return f"{-value}%" if value < 0 else str(value)
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         if isinstance(raw, str):
             if self.percent and raw.endswith("%"):
                 return self.parse(raw.replace(" ", ""))
@@ -250,9 +251,9 @@ class MaxMemory(Memory):
         try:
             return self._share(text)
         except Refused:
-            raise Refused("argument must be a memory value") from None
+            raise Refused(errors.NOT_A_SIZE) from None
 
-    def decode(self, raw: object) -> int:
+    def decode(self, raw: Any) -> int:
         if not isinstance(raw, str):
             return super().decode(raw)
         text = raw.strip()
@@ -306,12 +307,13 @@ class YesNo(Kind[bool]):
                 return True
             case "no":
                 return False
-        raise Refused("argument must be 'yes' or 'no'")
+            case _:
+                raise Refused(errors.NOT_YES_OR_NO)
 
     def format(self, value: bool) -> str:
         return "yes" if value else "no"
 
-    def decode(self, raw: object) -> bool:
+    def decode(self, raw: Any) -> bool:
         if not isinstance(raw, bool):
             raise self.wrong_type()
         return raw
@@ -322,7 +324,8 @@ class YesNo(Kind[bool]):
                 return True
             case "no" | "false" | "off" | "0":
                 return False
-        raise self.wrong_type()
+            case _:
+                raise self.wrong_type()
 
 
 class Enum(Kind[str]):
@@ -339,12 +342,12 @@ class Enum(Kind[str]):
         word = text.lower()
         word = self.aliases.get(word, word)
         if word not in self.names:
-            raise Refused(f"argument(s) must be one of the following: {', '.join(self.names)}")
+            raise Refused(errors.NOT_ONE_OF.format(", ".join(self.names)))
         return word
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         try:
-            return self.parse(raw if isinstance(raw, str) else "")
+            return self.parse("" if isinstance(raw, bool) else str(raw))
         except Refused:
             raise self.wrong_type() from None
 
@@ -367,7 +370,7 @@ class Text(Kind[str]):
             raise Refused(reason)
         return text
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         if not isinstance(raw, str):
             raise self.wrong_type()
         return self.parse(raw)
@@ -389,12 +392,12 @@ class Words(Kind[tuple[str, ...]]):
     def format(self, value: tuple[str, ...]) -> str:
         return " ".join(value)
 
-    def decode(self, raw: object) -> tuple[str, ...]:
+    def decode(self, raw: Any) -> tuple[str, ...]:
         if isinstance(raw, str):
             return (raw,)
-        if not isinstance(raw, list) or not all(isinstance(word, str) for word in raw):
+        if not is_array(raw) or not all(isinstance(word, str | int) for word in raw):
             raise self.wrong_type()
-        return tuple(raw)
+        return tuple(map(str, raw))
 
     def encode(self, value: tuple[str, ...]) -> object:
         return value[0] if len(value) == 1 else list(value)
@@ -414,8 +417,8 @@ class Tables(Kind[tuple[dict[str, Any], ...]]):
     def parse(self, text: str) -> tuple[dict[str, Any], ...]:
         return self.from_text(text)
 
-    def decode(self, raw: object) -> tuple[dict[str, Any], ...]:
-        if not isinstance(raw, list) or not all(isinstance(item, dict) for item in raw):
+    def decode(self, raw: Any) -> tuple[dict[str, Any], ...]:
+        if not is_array(raw) or not all(is_table(item) for item in raw):
             raise self.wrong_type()
         return tuple(raw)
 
@@ -432,8 +435,8 @@ class Names(Kind[dict[str, str]]):
     def parse(self, text: str) -> dict[str, str]:
         return self.from_text(text)
 
-    def decode(self, raw: object) -> dict[str, str]:
-        if not isinstance(raw, dict) or not all(isinstance(name, str) for name in raw.values()):
+    def decode(self, raw: Any) -> dict[str, str]:
+        if not is_table(raw) or not all(isinstance(name, str) for name in raw.values()):
             raise self.wrong_type()
         return dict(raw)
 

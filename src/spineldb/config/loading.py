@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spineldb import errors
 from spineldb.config import validation
 from spineldb.config.kinds import Refused
 from spineldb.config.nearest import nearest
@@ -31,7 +32,7 @@ from spineldb.config.parameters import (
 )
 from spineldb.config.redis_conf import directives
 from spineldb.config.settings import Settings, Source
-from spineldb.config.toml_text import Layout
+from spineldb.config.toml_text import Layout, is_table
 
 DEFAULT_FILE = "config.toml"
 STANDARD_INPUT = "-"
@@ -153,13 +154,13 @@ class _Loader:
             parameter = _BY_PATH.get(MOVED.get(path, path))
             if parameter is not None:
                 self._decode(parameter, raw, Source.FILE, self._positions(path))
-            elif isinstance(raw, dict) and path in _TABLES:
+            elif is_table(raw) and path in _TABLES:
                 self._read_table(raw, path, strict)
             else:
                 complaint = f"{self._positions(path)}unknown key '{path}'{_suggestion(path)}"
                 (self.problems if strict else self.warnings).append(complaint)
 
-    def _decode(self, parameter: Parameter[Any], raw: object, source: Source, where: str) -> None:
+    def _decode(self, parameter: Parameter[Any], raw: Any, source: Source, where: str) -> None:
         self._take(parameter, where, raw, lambda: parameter.kind.decode(raw), source)
 
     def _take(
@@ -190,7 +191,7 @@ class _Loader:
         for line, words in directives(content):
             where = f"{name}:{line}: "
             if not words:
-                self.problems.append(f"{where}Unbalanced quotes in configuration line")
+                self.problems.append(f"{where}{errors.UNBALANCED}")
             elif words[0].lower() == "include":
                 self._include(where, words[1:], depth)
             else:
@@ -198,7 +199,7 @@ class _Loader:
 
     def _include(self, where: str, words: tuple[str, ...], depth: int) -> None:
         if len(words) != 1:
-            self.problems.append(f"{where}include: wrong number of arguments")
+            self.problems.append(f"{where}include: {errors.WRONG_COUNT}")
             return
         for name in sorted(glob.glob(words[0])) or [words[0]]:  # noqa: PTH207 - may be absolute
             try:
@@ -226,7 +227,7 @@ class _Loader:
 
     def _rename(self, where: str, words: tuple[str, ...]) -> None:
         if len(words) != 2:
-            self.problems.append(f"{where}rename-command: wrong number of arguments")
+            self.problems.append(f"{where}rename-command: {errors.WRONG_COUNT}")
             return
         names = dict(self.settings.security.rename_commands)
         names[words[0]] = words[1]
@@ -243,7 +244,7 @@ class _Loader:
             return
         several = entry.several_words if isinstance(entry, View) else entry.kind.several_words
         if not words or (len(words) > 1 and not several):
-            self.problems.append(f"{where}{name}: wrong number of arguments")
+            self.problems.append(f"{where}{name}: {errors.WRONG_COUNT}")
             return
         text = " ".join(words)
         try:

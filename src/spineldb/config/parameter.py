@@ -74,7 +74,9 @@ class Section:
         """Tell each parameter its path and gather them."""
         super().__init_subclass__(**kwargs)
         cls.table = table
-        own = {name: item for name, item in vars(cls).items() if isinstance(item, Parameter)}
+        own: dict[str, Parameter[Any]] = {
+            name: item for name, item in vars(cls).items() if isinstance(item, Parameter)
+        }
         for name, parameter in own.items():
             parameter.path = f"{table}.{name}" if table else name
         cls.parameters = (*cls.parameters, *own.values())
@@ -90,6 +92,7 @@ class Values(Protocol):
 
     def value(self, parameter: Parameter[T]) -> T:
         """Return the current value."""
+        ...
 
 
 Assignments = list[tuple[Parameter[Any], Any]]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
+from spineldb import errors
 from spineldb.config.kinds import Refused, Share
 from spineldb.config.parameter import Assignments, Change, Parameter, Section, View
 from spineldb.config.parameters import (
@@ -23,6 +24,7 @@ from spineldb.config.parameters import (
     Cluster,
     Debug,
     Encoding,
+    Json,
     Latency,
     Limits,
     Metrics,
@@ -49,25 +51,6 @@ class Source(Enum):
     RUNTIME = "runtime"  # CONFIG SET, REPLICAOF: what CONFIG REWRITE writes
 
 
-class ConfigError(Exception):
-    """CONFIG SET refused; the text is the whole error, less its `ERR`."""
-
-    def __init__(self, parameter: str, reason: str) -> None:
-        self.parameter = parameter
-        self.reason = reason
-        super().__init__(
-            f"CONFIG SET failed (possibly related to argument '{parameter}') - {reason}"
-        )
-
-
-class UnknownParameter(ConfigError):
-    """CONFIG SET of a name that nobody knows."""
-
-    def __init__(self, parameter: str) -> None:
-        super().__init__(parameter, "unknown")
-        self.args = (f"Unknown option or number of arguments for CONFIG SET - '{parameter}'",)
-
-
 class Settings(Server):
     """Every parameter's value. The sections are attributes, as the file's tables are."""
 
@@ -86,6 +69,7 @@ class Settings(Server):
         self.metrics = Metrics()
         self.slowlog = Slowlog()
         self.latency = Latency()
+        self.json = Json()
         self.debug = Debug()
         self.redis = Accepted()
         self.file: str | None = None
@@ -93,8 +77,8 @@ class Settings(Server):
         sections: tuple[Section, ...] = (
             self, self.security, self.acl, self.limits, self.limits.output_buffer,
             self.persistence, self.replication, self.cluster, self.tls, self.safety,
-            self.encoding, self.cache, self.metrics, self.slowlog, self.latency, self.debug,
-            self.redis,
+            self.encoding, self.cache, self.metrics, self.slowlog, self.latency, self.json,
+            self.debug, self.redis,
         )  # fmt: skip
         self._sections = {section.table: vars(section) for section in sections}
         self._sources: dict[Parameter[Any], Source] = {}
@@ -152,23 +136,22 @@ class Settings(Server):
     # Changing.
 
     def set(self, pairs: Sequence[tuple[bytes, bytes]], *, local: bool = False) -> None:
-        """Set several parameters or none, for CONFIG SET; raise `ConfigError` with Redis's text.
+        """Set several parameters or none; raise `ConfigUnknown` or `ConfigRejected`.
 
         `local` says that the client is on this machine, which `enable-protected-configs local`
         asks for.
         """
         entries = self._check_names(pairs, local)
         before: Assignments = []
-        named: dict[Parameter[Any], str] = {}
-        for (raw_name, raw_value), entry in zip(pairs, entries, strict=True):
-            name = _text(raw_name)
+        named: dict[Parameter[Any], bytes] = {}
+        for (name, raw_value), entry in zip(pairs, entries, strict=True):
             try:
                 assignments = self.parse(entry, _text(raw_value))
             except Refused as refusal:
                 self._restore(before)
-                raise ConfigError(name, str(refusal)) from None
+                raise errors.ConfigRejected(name, str(refusal)) from None
             for parameter, value in assignments:
-                if value != self.value(parameter) or isinstance(value, Share):
+                if self._differs(parameter, value):
                     before.append((parameter, self.value(parameter)))
                     named.setdefault(parameter, name)
                 self.assign(parameter, value)
@@ -217,23 +200,28 @@ class Settings(Server):
             if source is Source.RUNTIME
         }
 
+    def _differs(self, parameter: Parameter[Any], value: object) -> bool:
+        """Whether setting this value says anything new, if only to a later CONFIG REWRITE."""
+        if self.source(parameter) in {Source.ENVIRONMENT, Source.FLAG} or isinstance(value, Share):
+            return True
+        return bool(value != self.value(parameter))
+
     def _check_names(
         self, pairs: Sequence[tuple[bytes, bytes]], local: bool
     ) -> list[Parameter[Any] | View]:
         """Look the names up, in order, and refuse what may not be set at all."""
         entries: list[Parameter[Any] | View] = []
-        seen: set[str] = set()
-        for raw_name, _ in pairs:
-            name = _text(raw_name)
-            entry = BY_NAME.get(name.lower())
+        seen: set[bytes] = set()
+        for name, _ in pairs:
+            entry = BY_NAME.get(_text(name).lower())
             if entry is None or not entry.listed:
-                raise UnknownParameter(name)
+                raise errors.ConfigUnknown(name)
             if not self._may_change(entry):
-                raise ConfigError(name, "can't set immutable config")
+                raise errors.ConfigRejected(name, errors.IMMUTABLE)
             if entry.change is Change.PROTECTED and not self._may_change_protected(local):
-                raise ConfigError(name, "can't set protected config")
+                raise errors.ConfigRejected(name, errors.PROTECTED)
             if name.lower() in seen:
-                raise ConfigError(name, "duplicate parameter")
+                raise errors.ConfigRejected(name, errors.DUPLICATE)
             seen.add(name.lower())
             entries.append(entry)
         return entries
@@ -247,7 +235,7 @@ class Settings(Server):
         allowed = self.debug.enable_protected_configs
         return allowed == "yes" or (allowed == "local" and local)
 
-    def _notify(self, before: Assignments, named: dict[Parameter[Any], str]) -> None:
+    def _notify(self, before: Assignments, named: dict[Parameter[Any], bytes]) -> None:
         """Tell subscribers, each once; on a refusal put everything back and raise."""
         called: list[Callable[[], None]] = []
         for parameter in dict.fromkeys(parameter for parameter, _ in before):
@@ -260,7 +248,7 @@ class Settings(Server):
                     self._restore(before)
                     for earlier in called:
                         earlier()
-                    raise ConfigError(named[parameter], str(refusal)) from None
+                    raise errors.ConfigRejected(named[parameter], str(refusal)) from None
                 called.append(callback)
 
     def _restore(self, before: Assignments) -> None:

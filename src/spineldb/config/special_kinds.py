@@ -6,10 +6,12 @@ from __future__ import annotations
 import locale
 import math
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from spineldb import errors
 from spineldb.config import units
 from spineldb.config.kinds import Kind, Refused, join
+from spineldb.config.toml_text import is_array, is_table
 
 REDIS_LEVELS = ("debug", "verbose", "notice", "warning", "nothing")
 LEVELS = {
@@ -41,24 +43,24 @@ class SaveRules(Kind[tuple[SaveRule, ...]]):
     def parse(self, text: str) -> tuple[SaveRule, ...]:
         words = text.split(" ") if text else []
         if len(words) % 2 or not all(re.fullmatch(r"\+?\d+", word, re.ASCII) for word in words):
-            raise Refused("Invalid save parameters")
+            raise Refused(errors.BAD_SAVE)
         rules = tuple(SaveRule(int(words[i]), int(words[i + 1])) for i in range(0, len(words), 2))
         if any(rule.seconds < 1 for rule in rules):
-            raise Refused("Invalid save parameters")
+            raise Refused(errors.BAD_SAVE)
         return rules
 
     def format(self, value: tuple[SaveRule, ...]) -> str:
         return join(number for rule in value for number in rule)
 
-    def decode(self, raw: object) -> tuple[SaveRule, ...]:
+    def decode(self, raw: Any) -> tuple[SaveRule, ...]:
         if isinstance(raw, str):
             return self.parse(raw)
-        if not isinstance(raw, list):
+        if not is_array(raw):
             raise self.wrong_type()
         return tuple(self._rule(index, item) for index, item in enumerate(raw))
 
-    def _rule(self, index: int, item: object) -> SaveRule:
-        if not isinstance(item, dict) or set(item) != {"seconds", "changes"}:
+    def _rule(self, index: int, item: Any) -> SaveRule:
+        if not is_table(item) or set(item) != {"seconds", "changes"}:
             raise self.wrong_type()
         for field in ("seconds", "changes"):
             if not isinstance(item[field], int) or item[field] < 0:
@@ -89,21 +91,19 @@ class OutputLimitKind(Kind[OutputLimit]):
     def parse(self, text: str) -> OutputLimit:
         words = text.split(" ")
         if len(words) != 3:
-            raise Refused("Wrong number of arguments in buffer limit configuration.")
+            raise Refused(errors.BAD_LIMIT_COUNT)
         hard, soft = units.redis_size(words[0]), units.redis_size(words[1])
         if hard is None or soft is None or not re.fullmatch(r"\d+", words[2], re.ASCII):
-            raise Refused(
-                "Error in hard, soft or soft_seconds setting in buffer limit configuration."
-            )
+            raise Refused(errors.BAD_LIMIT)
         return OutputLimit(hard, soft, int(words[2]))
 
     def format(self, value: OutputLimit) -> str:
         return join(value)
 
-    def decode(self, raw: object) -> OutputLimit:
+    def decode(self, raw: Any) -> OutputLimit:
         if isinstance(raw, str):
             return self.parse(raw)
-        if not isinstance(raw, dict) or not set(raw) <= set(OutputLimit._fields):
+        if not is_table(raw) or not set(raw) <= set(OutputLimit._fields):
             raise self.wrong_type()
         hard, soft = self._size(raw.get("hard", 0)), self._size(raw.get("soft", 0))
         seconds = raw.get("soft_seconds", 0)
@@ -113,7 +113,7 @@ class OutputLimitKind(Kind[OutputLimit]):
             raise self.wrong_type()
         return OutputLimit(hard, soft, seconds)
 
-    def _size(self, raw: object) -> int:
+    def _size(self, raw: Any) -> int:
         value = units.file_size(raw) if isinstance(raw, str) else raw
         if not isinstance(value, int) or value < 0:
             raise self.wrong_type()
@@ -132,14 +132,14 @@ class KeyspaceEvents(Kind[str]):
     def parse(self, text: str) -> str:
         given = set(text)
         if not given <= set(_EVENT_CLASSES) | set("AKEm"):
-            raise Refused("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+            raise Refused(errors.BAD_EVENTS)
         if "A" in given or given >= _ALL_CLASSES:
             classes = "A"
         else:
             classes = "".join(letter for letter in _EVENT_CLASSES if letter in given)
         return classes + "".join(letter for letter in "KEm" if letter in given)
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         if not isinstance(raw, str):
             raise self.wrong_type()
         return self.parse(raw)
@@ -158,14 +158,14 @@ class OomScores(Kind[tuple[int, ...]]):
     def parse(self, text: str) -> tuple[int, ...]:
         words = text.split(" ")
         if len(words) != 3:
-            raise Refused("wrong number of arguments")
+            raise Refused(errors.WRONG_COUNT)
         return self._check(words)
 
     def format(self, value: tuple[int, ...]) -> str:
         return join(value)
 
-    def decode(self, raw: object) -> tuple[int, ...]:
-        if not isinstance(raw, list) or len(raw) != 3:
+    def decode(self, raw: Any) -> tuple[int, ...]:
+        if not is_array(raw) or len(raw) != 3:
             raise self.wrong_type()
         return self._check([str(item) for item in raw])
 
@@ -177,7 +177,7 @@ class OomScores(Kind[tuple[int, ...]]):
         if not all(
             re.fullmatch(r"-?\d+", word, re.ASCII) and abs(int(word)) <= 2000 for word in words
         ):
-            raise Refused("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
+            raise Refused(errors.BAD_OOM_SCORES)
         return tuple(map(int, words))
 
 
@@ -194,8 +194,8 @@ class Percentiles(Kind[tuple[float, ...]]):
     def format(self, value: tuple[float, ...]) -> str:
         return join(f"{number:.6f}".rstrip("0").rstrip(".") for number in value)
 
-    def decode(self, raw: object) -> tuple[float, ...]:
-        if not isinstance(raw, list):
+    def decode(self, raw: Any) -> tuple[float, ...]:
+        if not is_array(raw):
             raise self.wrong_type()
         return self._check(raw)
 
@@ -209,11 +209,9 @@ class Percentiles(Kind[tuple[float, ...]]):
         except (TypeError, ValueError):
             numbers = (float("nan"),)
         if any(map(math.isnan, numbers)):
-            raise Refused("Invalid latency-tracking-info-percentiles parameters")
+            raise Refused(errors.BAD_PERCENTILES)
         if not all(0 <= number <= 100 for number in numbers):
-            raise Refused(
-                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"
-            )
+            raise Refused(errors.PERCENTILES_WITHIN)
         return numbers
 
 
@@ -227,13 +225,12 @@ class ShutdownWords(Kind[str]):
     def parse(self, text: str) -> str:
         words = text.lower().split(" ")
         if not all(word in SHUTDOWN_WORDS for word in words):
-            listed = ", ".join(SHUTDOWN_WORDS)
-            raise Refused(f"argument(s) must be one of the following: {listed}")
+            raise Refused(errors.NOT_ONE_OF.format(", ".join(SHUTDOWN_WORDS)))
         if "save" in words and "nosave" in words:
-            raise Refused("shutdown options SAVE and NOSAVE can't be used simultaneously")
+            raise Refused(errors.BAD_SHUTDOWN)
         return join(word for word in SHUTDOWN_WORDS[1:] if word in words) or "default"
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         if not isinstance(raw, str):
             raise self.wrong_type()
         return self.parse(raw)
@@ -254,13 +251,13 @@ class LogLevel(Kind[str]):
         if not all(level.strip() in LEVELS for _, _, level in directives) or any(
             equals and not module.strip() for module, equals, _ in directives
         ):
-            raise Refused(f"argument(s) must be one of the following: {', '.join(REDIS_LEVELS)}")
+            raise Refused(errors.NOT_ONE_OF.format(", ".join(REDIS_LEVELS)))
         return word
 
     def format(self, value: str) -> str:
         return LEVELS.get(value, value)
 
-    def decode(self, raw: object) -> str:
+    def decode(self, raw: Any) -> str:
         try:
             return self.parse(raw if isinstance(raw, str) else "")
         except Refused:
@@ -273,16 +270,16 @@ class LogLevel(Kind[str]):
 def hostname(text: str) -> str | None:
     """Say what is wrong with an announced host name."""
     if len(text) >= 256:
-        return "Hostnames must be less than 256 characters"
+        return errors.LONG_HOSTNAME
     if not re.fullmatch(r"[A-Za-z0-9.-]*", text):
-        return "Hostnames may only contain alphanumeric characters, hyphens or dots"
+        return errors.BAD_HOSTNAME
     return None
 
 
 def node_name(text: str) -> str | None:
     """Say what is wrong with a human node name: blanks and printable characters are fine."""
     if re.search(r"[!#$%&()*+:;<>?@\[\]^{|}~\x00-\x1f]", text):
-        return "Announced human node name contained invalid character"
+        return errors.BAD_NODE_NAME
     return None
 
 
@@ -291,7 +288,7 @@ def title_template(text: str) -> str | None:
     known = "title|listen-addr|server-mode|port|tls-port|unixsocket|config-file"
     rest = re.sub(rf"\{{(?:{known})\}}", lambda match: "" if match[0] == "{title}" else "x", text)
     if "{" in rest or not rest.strip():
-        return "template format is invalid or contains unknown variables"
+        return errors.BAD_TITLE
     return None
 
 
@@ -301,7 +298,7 @@ def collation(text: str) -> str | None:
     try:
         locale.setlocale(locale.LC_COLLATE, text)
     except locale.Error:
-        return "Invalid locale name"
+        return errors.BAD_LOCALE
     finally:
         locale.setlocale(locale.LC_COLLATE, before)
     return None
@@ -311,5 +308,5 @@ def file_name(name: str, parameter: str) -> str | None:
     """Say what is wrong with the bare file name given for a parameter such as `dbfilename`."""
     if "/" in name:
         what = "dirname" if parameter == "appenddirname" else "filename"
-        return f"{parameter} can't be a path, just a {what}"
-    return None if name else f"{parameter} can't be empty"
+        return errors.NOT_A_BARE_NAME.format(parameter, what)
+    return None if name else errors.NOT_EMPTY.format(parameter)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 Path = tuple[str, ...]
 
@@ -23,6 +23,16 @@ _STRING = re.compile(
     r'"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'', re.DOTALL
 )
 _PLAIN = re.compile(r"[^,\]}#\r\n]*")
+
+
+def is_array(value: Any) -> TypeGuard[list[Any]]:
+    """Whether a value read from TOML is an array."""
+    return isinstance(value, list)
+
+
+def is_table(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a value read from TOML is a table."""
+    return isinstance(value, dict)
 
 
 class RewriteError(Exception):
@@ -132,8 +142,9 @@ class Layout:
                 return self._sequence(position, "}", path)
             case '"' | "'":
                 return _skip(_STRING, self.text, position)
-        found = _PLAIN.match(self.text, position)
-        return position + len(found[0].rstrip()) if found else position
+            case _:
+                found = _PLAIN.match(self.text, position)
+                return position + len(found[0].rstrip()) if found else position
 
     def _sequence(self, position: int, closing: str, path: Path) -> int:
         position, index = position + 1, 0
@@ -153,7 +164,7 @@ def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def edit(text: str, changes: Mapping[Path, object]) -> str:
+def edit(text: str, changes: Mapping[Path, Any]) -> str:
     """Return the text with values replaced or added, everything else untouched."""
     wanted = tomllib.loads(text)
     for path, value in changes.items():
@@ -168,13 +179,13 @@ def edit(text: str, changes: Mapping[Path, object]) -> str:
     return text
 
 
-def _put(data: dict[str, Any], path: Path, value: object) -> None:
+def _put(data: dict[str, Any], path: Path, value: Any) -> None:
     for key in path[:-1]:
         data = data.setdefault(key, {})
     data[path[-1]] = value
 
 
-def _edit_one(text: str, path: Path, value: object) -> str:
+def _edit_one(text: str, path: Path, value: Any) -> str:
     layout = Layout(text)
     item = layout.items.get(path)
     if item is not None:
@@ -182,7 +193,7 @@ def _edit_one(text: str, path: Path, value: object) -> str:
     arrays = [table for table in layout.tables if table.is_array and table.path[:-1] == path]
     if arrays:
         return _edit_one(_without(text, arrays), path, value)
-    if isinstance(value, dict) and any(table.path == path for table in layout.tables):
+    if is_table(value) and any(table.path == path for table in layout.tables):
         for key, child in value.items():
             text = _edit_one(text, (*path, key), child)
         return text
@@ -195,7 +206,7 @@ def _without(text: str, tables: list[Table]) -> str:
     return text
 
 
-def _add(layout: Layout, path: Path, value: object) -> str:
+def _add(layout: Layout, path: Path, value: Any) -> str:
     """Add a key where its table is: a header, an inline table, dotted keys, or a new header."""
     text = layout.text
     line = f"{_key(path[-1])} = {literal(value)}"
@@ -229,15 +240,17 @@ def _key(key: str) -> str:
     return key if _BARE_KEY.fullmatch(key) else literal(key)
 
 
-def literal(value: object) -> str:
+def literal(value: Any) -> str:
     """Write a value as TOML does, on one line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return _quote(value)
-    if isinstance(value, (list, tuple)):
+    if is_array(value):
         return f"[{', '.join(map(literal, value))}]"
-    if isinstance(value, dict):
+    if is_table(value) and not value:
+        return "{}"
+    if is_table(value):
         return f"{{ {', '.join(f'{_key(key)} = {literal(item)}' for key, item in value.items())} }}"
     return str(value)
 

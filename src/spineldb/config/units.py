@@ -61,6 +61,11 @@ def duration(text: str, unit: str) -> int | None:
 
 def available_memory() -> int:
     """Return the bytes this process may use: its control group's limit, or all there are."""
+    return group_memory_limit() or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def group_memory_limit() -> int | None:
+    """Return the memory limit of this process's control group, if it has one."""
     for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             text = Path(name).read_text(encoding="ascii").strip()
@@ -68,4 +73,4 @@ def available_memory() -> int:
             continue
         if text.isdigit() and int(text) < 2**62:  # cgroup v1 says "no limit" by a number near 2^63
             return int(text)
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spineldb.config import units
+from spineldb.config.kinds import Share
 from spineldb.config.parameter import Parameter
 from spineldb.config.parameters import (
     Acl,
@@ -43,6 +44,11 @@ def warnings(settings: Settings) -> Iterator[Finding]:
         yield (
             Server.maxmemory,
             f"maxmemory is {settings.maxmemory} bytes, and this process may use {available}",
+        )
+    if isinstance(settings.maxmemory, Share) and units.group_memory_limit() is None:
+        yield (
+            Server.maxmemory,
+            "maxmemory is a percentage of the whole machine: no control group limits this process",
         )
     if settings.acl.enabled and not (settings.acl_file or settings.acl.users):
         yield Acl.enabled, "ACL is enabled without acl_file or users: nobody can log in"

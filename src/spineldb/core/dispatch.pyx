@@ -217,6 +217,12 @@ cdef class Dispatcher(Executor):
             return command
         return None if command.subcommands is None else command.subcommands.get(words[1].lower())
 
+    def reset_statistics(self) -> None:
+        """Forget how many commands ran, failed and hit (CONFIG RESETSTAT)."""
+        self.commands_processed = self.internal_errors = self.error_replies = 0
+        self.errors = {}
+        self.context.hits = self.context.misses = 0
+
     # -- the server's state ------------------------------------------------------------------------
 
     def raise_gate(self, uint32_t bits, bint up=True) -> None:

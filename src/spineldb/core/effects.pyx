@@ -130,6 +130,10 @@ cdef class Effects(Undertaker):
             self.announce(db, name, EVENT_EXPIRED, b"expired")
         return True
 
+    def reset_statistics(self) -> None:
+        """Forget how many keys expired (CONFIG RESETSTAT)."""
+        self.expired_keys = 0
+
     # -- the propagation form ----------------------------------------------------------------------
 
     cdef char* room(self, size_t size) except NULL:

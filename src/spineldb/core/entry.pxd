@@ -53,6 +53,9 @@ cdef inline uint32_t load32(const uint8_t* p) noexcept nogil:
 cdef inline void store32(uint8_t* p, uint32_t v) noexcept nogil:
     memcpy(p, &v, 4)
 
+cdef inline bint is_string(const uint8_t* e) noexcept nogil:
+    return e[0] & KIND_MASK == STRING
+
 cdef inline size_t deadline_bytes(uint8_t flags) noexcept nogil:
     """6, or 8 in a wide entry, or 0 without a deadline."""
     return (6 + ((flags & WIDE) >> 4)) if flags & HAS_DEADLINE else 0

@@ -6,13 +6,7 @@ from libc.string cimport memcmp, memcpy
 
 from spineldb.core.call cimport Body, Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
-from spineldb.core.entry cimport (
-    KIND_MASK,
-    STRING,
-    entry_block,
-    entry_deadline,
-    entry_value,
-)
+from spineldb.core.entry cimport entry_block, entry_deadline, entry_value, is_string
 from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport LONG_DOUBLE_TEXT, SUM_DONE, SUM_NOT_FINITE, Sum, add_long_double
 from spineldb.core.resp cimport (
@@ -42,10 +36,6 @@ cdef bytes BAD_COUNT = errors.InvalidNumkeys().wire
 
 cdef int64_t INT64_MAX = <int64_t>0x7fffffffffffffff
 cdef int64_t INT64_MIN = -INT64_MAX - 1
-
-
-cdef inline bint is_string(const uint8_t* entry) noexcept nogil:
-    return entry[0] & KIND_MASK == STRING
 
 
 cdef inline void reply_ok(Call call) noexcept:
@@ -124,7 +114,7 @@ cdef bint read_options(Options* options, Slice* argv, int argc, int allowed) noe
         if one & (NX | XX | IFEQ) and flags & (NX | XX | IFEQ) & ~one:
             return False
         if one & (TIMES | KEEPTTL | PERSIST):
-            if flags & (TIMES | KEEPTTL | PERSIST) & ~one or (one & TIMES and flags & one):
+            if flags & (TIMES | KEEPTTL | PERSIST) & ~one:
                 return False
         if one & (TIMES | IFEQ):
             i += 1

@@ -64,6 +64,7 @@ cdef class Keyspace:
     cdef public bint lfu                     # the access clock holds LFU counters
     cdef public int lfu_log_factor, lfu_decay_minutes
     cdef public int64_t string_limit         # longest string, in bytes (proto-max-bulk-len)
+    cdef public int64_t bitop_limit          # longest source of BITOP, in bytes; 0: no limit
     cdef public bint no_touch                # do not record accesses (a child shares our memory)
     cdef readonly int64_t watched_keys       # entries of all `watched` registries
     cdef uint64_t random_state

@@ -1,8 +1,9 @@
-"""What a client may call itself and its library."""
+"""Names and addresses of clients: what they may call themselves, where they come from."""
 
 from __future__ import annotations
 
 from spineldb import errors
+from spineldb.core.session import Session, SessionFlag
 
 
 def is_printable(name: bytes) -> bool:
@@ -15,3 +16,11 @@ def check_name(name: bytes) -> str:
     if not is_printable(name):
         raise errors.ClientName
     return name.decode("ascii")
+
+
+def is_local(session: Session) -> bool:
+    """Tell whether the client is on this machine."""
+    if session.has(SessionFlag.UNIX_SOCKET):
+        return True
+    host = session.address.rpartition(":")[0].strip("[]")
+    return host.startswith("127.") or host in {"::1", "", "::ffff:127.0.0.1"}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from spineldb import clock, errors
 from spineldb.core.dispatch import POSTPONE, Command, Dispatcher, Gate
 from spineldb.core.session import Session, SessionFlag
+from spineldb.engine.client_names import is_local
 from spineldb.engine.command import Flag
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Clients:
     def _refusal(self, session: Session) -> errors.CommandError | None:
         if len(self._sessions) >= self._settings.max_clients:
             return errors.MaxClients()
-        if self._is_exposed and not _is_local(session):
+        if self._is_exposed and not is_local(session):
             return errors.ProtectedMode()
         if self._password and self._unauthenticated >= (
             self._settings.limits.max_unauthenticated_clients
@@ -246,10 +247,3 @@ def letters(session: Session) -> str:
 def memory_of(session: Session) -> int:
     """Return the bytes of memory that a client takes: its buffers and the session itself."""
     return session.__sizeof__() + session.input_buffer + session.output_capacity
-
-
-def _is_local(session: Session) -> bool:
-    if session.has(SessionFlag.UNIX_SOCKET):
-        return True
-    host = session.address.rpartition(":")[0].strip("[]")
-    return host.startswith("127.") or host in {"::1", "", "::ffff:127.0.0.1"}

@@ -5,7 +5,8 @@ It is put together by `server/` (or by a test, from one family) and has no socke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,3 +40,17 @@ class Engine:
     memory: Memory
     info: Info  # the sections of INFO
     lifecycle: Lifecycle  # start, stop, identity of this run
+    on_reset: list[Callable[[], None]] = field(default_factory=list)  # more to set to zero
+
+    def reset_statistics(self) -> None:
+        """Set to zero what CONFIG RESETSTAT does: counts of commands, errors, keys, peaks."""
+        for command in self.dispatcher.commands.values():
+            command.reset_statistics()
+            for subcommand in (command.subcommands or {}).values():
+                subcommand.reset_statistics()
+        self.dispatcher.reset_statistics()
+        self.effects.reset_statistics()
+        self.clients.rejected = 0
+        self.memory.reset_peak()
+        for act in self.on_reset:
+            act()

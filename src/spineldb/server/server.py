@@ -53,6 +53,7 @@ class Server:
         self.log_output = log_output
         self.supervised = "no"
         self.engine.info.sections[:] = sections(self)
+        self.engine.on_reset += [self.network.reset_statistics, self.cron.clear]
         self._listeners = Listeners(self.network, self.engine.settings)
         self._stopped: asyncio.Future[None] | None = None
 

@@ -397,6 +397,13 @@ def test_settings_that_contradict_each_other_are_refused(
     assert problems(tmp_path, text) == [f"config.toml:{problem}"]
 
 
+def test_numbers_may_stand_for_words(tmp_path: Path) -> None:
+    text = "[persistence]\nrdb_version = 11\n[security]\nallowed_fetch_ports = [80, 443]\n"
+    settings = loaded(tmp_path, text).settings
+    assert settings.persistence.rdb_version == "11"
+    assert settings.security.allowed_fetch_ports == ("80", "443")
+
+
 def test_port_zero_is_fine_beside_another_listener(tmp_path: Path) -> None:
     assert loaded(tmp_path, 'port = 0\nunix_socket = "x.sock"').settings.port == 0
 

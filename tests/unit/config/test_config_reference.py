@@ -10,7 +10,8 @@ import pytest
 
 from spineldb.config.kinds import Refused
 from spineldb.config.parameters import BY_NAME
-from spineldb.config.settings import ConfigError, Settings
+from spineldb.config.settings import Settings
+from spineldb.errors import CommandError
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 RECORDING = json.loads((REFERENCE / "redis-8.2-config.json").read_text())
@@ -48,8 +49,8 @@ def attempt(settings: Settings, *words: str) -> str | None:
     raw = [word.encode() for word in words]
     try:
         settings.set(list(zip(raw[::2], raw[1::2], strict=True)))
-    except ConfigError as error:
-        return str(error)
+    except CommandError as error:
+        return error.message.decode()
     return None
 
 

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spineldb.config.loading import Override, load
-from spineldb.config.rewriting import RewriteError, rewrite
+from spineldb.config.rewriting import rewrite
 from spineldb.config.settings import Settings
 from spineldb.config.toml_text import Layout, edit, literal
+from spineldb.errors import NoConfigFile, RewriteFailed
 
 TOML = """\
 # The server of the example company.
@@ -177,7 +178,7 @@ def test_the_file_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
 
 
 def test_without_a_file_there_is_nothing_to_rewrite() -> None:
-    with pytest.raises(RewriteError, match="The server is running without a config file"):
+    with pytest.raises(NoConfigFile, match="The server is running without a config file"):
         rewrite(Settings())
 
 
@@ -193,7 +194,7 @@ def test_a_failed_write_leaves_the_file_and_no_litter(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", fail)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(RewriteFailed, match="Rewriting config file: No space left on device"):
             rewrite(settings)
     assert path.read_text() == TOML
     assert list(tmp_path.iterdir()) == [path]

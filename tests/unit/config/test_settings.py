@@ -7,7 +7,8 @@ import pytest
 from spineldb.config.kinds import Refused
 from spineldb.config.parameter import Parameter
 from spineldb.config.parameters import BY_NAME, PARAMETERS, SECTIONS
-from spineldb.config.settings import ConfigError, Settings, Source, UnknownParameter
+from spineldb.config.settings import Settings, Source
+from spineldb.errors import ConfigRejected, ConfigUnknown
 
 
 @pytest.fixture
@@ -41,12 +42,12 @@ def test_a_parameter_answers_to_its_path(settings: Settings) -> None:
 
 def test_rules_and_policies_are_no_business_of_config(settings: Settings) -> None:
     assert settings.get([b"acl.rules", b"cache.policies"]) == {}
-    with pytest.raises(UnknownParameter):
+    with pytest.raises(ConfigUnknown):
         settings.set([(b"acl.rules", b"[]")])
 
 
 def test_set_is_all_or_nothing(settings: Settings) -> None:
-    with pytest.raises(ConfigError, match=r"related to argument 'hz'\) - argument couldn't be"):
+    with pytest.raises(ConfigRejected, match=r"related to argument 'hz'\) - argument couldn't be"):
         settings.set([(b"maxmemory", b"1mb"), (b"save", b"1 1"), (b"hz", b"x")])
     assert settings.maxmemory == 0
     assert settings.text("save") == "3600 1 300 100 60 10000"
@@ -75,11 +76,24 @@ def test_a_subscriber_may_refuse_and_everything_is_put_back(settings: Settings) 
     settings.subscribe(lambda: applied.append(settings.timeout), "timeout")
     settings.subscribe(refuse, "bind")
     text = r"argument 'bind'\) - Failed to bind to specified addresses\."
-    with pytest.raises(ConfigError, match=text):
+    with pytest.raises(ConfigRejected, match=text):
         settings.set([(b"timeout", b"5"), (b"bind", b"1.2.3.4")])
     assert applied == [5, 0]
     assert settings.host == ("127.0.0.1",)
     assert settings.changed() == {}
+
+
+def test_what_a_flag_said_becomes_the_operators_word_when_set_again(settings: Settings) -> None:
+    settings.change("timeout", "5", Source.FLAG)
+    settings.set([(b"timeout", b"5")])
+    assert settings.changed() == {Settings.timeout: 5}
+
+
+def test_valkeys_names_answer_where_the_feature_exists(settings: Settings) -> None:
+    settings.set([(b"commandlog-execution-slower-than", b"7")])
+    assert settings.text("slowlog-log-slower-than") == "7"
+    assert settings.text("commandlog-request-larger-than") == "1048576"
+    assert settings.text("cluster-databases") == "1"
 
 
 def test_a_group_of_views_tells_the_subscribers_of_its_parts(settings: Settings) -> None:
@@ -93,7 +107,7 @@ def test_a_group_of_views_tells_the_subscribers_of_its_parts(settings: Settings)
 
 @pytest.mark.parametrize("name", ["bind", "port", "tls-port"])
 def test_what_nobody_applies_is_immutable(settings: Settings, name: str) -> None:
-    with pytest.raises(ConfigError, match="can't set immutable config"):
+    with pytest.raises(ConfigRejected, match="can't set immutable config"):
         settings.set([(name.encode(), b"0")])
 
 
@@ -101,18 +115,18 @@ def test_the_directory_is_protected_unless_allowed(
     settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = str(tmp_path_factory.mktemp("data"))
-    with pytest.raises(ConfigError, match="can't set protected config"):
+    with pytest.raises(ConfigRejected, match="can't set protected config"):
         settings.set([(b"dir", folder.encode())])
     settings.change("enable-protected-configs", "local")
-    with pytest.raises(ConfigError, match="can't set protected config"):
+    with pytest.raises(ConfigRejected, match="can't set protected config"):
         settings.set([(b"dir", folder.encode())])
     settings.set([(b"dir", folder.encode()), (b"dbfilename", b"x.rdb")], local=True)
     assert settings.persistence.spldb_path == f"{folder}/x.rdb"
     assert settings.persistence.aof_path == f"{folder}/spineldb.aof"
     assert settings.cache.on_disk_path == f"{folder}/cache_files"
-    with pytest.raises(ConfigError, match="No such file or directory"):
+    with pytest.raises(ConfigRejected, match="No such file or directory"):
         settings.set([(b"dir", b"/nosuch/place")], local=True)
-    with pytest.raises(ConfigError, match="dbfilename can't be a path, just a filename"):
+    with pytest.raises(ConfigRejected, match="dbfilename can't be a path, just a filename"):
         settings.set([(b"dbfilename", b"a/b")], local=True)
 
 

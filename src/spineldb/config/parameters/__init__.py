@@ -17,6 +17,7 @@ from spineldb.config.parameters.data import Encoding, Persistence, Safety
 from spineldb.config.parameters.server import (
     Acl,
     Debug,
+    Json,
     Latency,
     Limits,
     Metrics,
@@ -29,13 +30,13 @@ from spineldb.config.parameters.views import VIEWS
 
 __all__ = [
     "ACCEPTED", "BY_NAME", "ENTRIES", "OBSOLETE", "PARAMETERS", "SECTIONS", "VIEWS", "Accepted",
-    "Acl", "Cache", "Cluster", "Debug", "Encoding", "Latency", "Limits", "Metrics",
+    "Acl", "Cache", "Cluster", "Debug", "Encoding", "Json", "Latency", "Limits", "Metrics",
     "OutputBuffer", "Persistence", "Replication", "Safety", "Security", "Server", "Slowlog", "Tls",
 ]  # fmt: skip
 
 SECTIONS: tuple[type[Section], ...] = (
     Server, Security, Acl, Limits, OutputBuffer, Persistence, Replication, Cluster, Tls, Safety,
-    Encoding, Cache, Metrics, Slowlog, Latency, Debug, Accepted,
+    Encoding, Cache, Metrics, Slowlog, Latency, Json, Debug, Accepted,
 )  # fmt: skip
 
 PARAMETERS: tuple[Parameter[Any], ...] = tuple(
@@ -47,3 +48,4 @@ ENTRIES: tuple[Parameter[Any] | View, ...] = (*PARAMETERS, *VIEWS)
 BY_NAME: dict[str, Parameter[Any] | View] = {
     name: entry for entry in ENTRIES for name in entry.names
 } | {parameter.path: parameter for parameter in PARAMETERS}
+BY_NAME["aof_enabled"] = Persistence.aof_enabled  # as the original called it

@@ -109,7 +109,7 @@ class Replication(Section, table="replication"):
         about="seconds to wait for more replicas before that",
     )
     foreign_replica_types = Parameter(
-        Enum("refuse", "skip", "convert"),
+        Enum("refuse", "skip"),
         "refuse",
         about="values that a replica of another make cannot read",
     )
@@ -215,7 +215,11 @@ class Cluster(Section, table="cluster"):
         YesNo(), False, "cluster-slot-stats-enabled", about="keep statistics of each slot"
     )
     cluster_databases = Parameter(
-        Integer(1), 1, change=START, about="how many databases a cluster has"
+        Integer(1),
+        1,
+        "cluster-databases",
+        change=START,
+        about="how many databases a cluster has",
     )
     tls = Parameter(YesNo(), False, "tls-cluster", about="use TLS between nodes")
 

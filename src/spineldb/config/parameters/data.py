@@ -22,9 +22,7 @@ START = Change.START
 class Persistence(Section, table="persistence"):
     """`[persistence]`: snapshots and the append-only log."""
 
-    aof_enabled = Parameter(
-        YesNo(), False, "appendonly", "aof_enabled", about="keep a log of every write"
-    )
+    aof_enabled = Parameter(YesNo(), False, "appendonly", about="keep a log of every write")
     aof_path = Parameter(
         Text(),
         "spineldb_data/spineldb.aof",
@@ -85,7 +83,9 @@ class Persistence(Section, table="persistence"):
         YesNo(), True, "stop-writes-on-bgsave-error", about="refuse writes while snapshots fail"
     )
     rdb_version = Parameter(
-        Enum("auto", "10", "11", "12"), "auto", about="version of the snapshot file; auto: lowest"
+        Enum("auto", "9", "10", "11", "12", "80"),
+        "auto",
+        about="version of the snapshot file; auto: the lowest that holds the data",
     )
     rdb_compression = Parameter(
         YesNo(), True, "rdbcompression", about="compress strings in snapshots"

@@ -41,7 +41,6 @@ class Server(Section):
         Words(),
         ("127.0.0.1",),
         "bind",
-        "host",
         change=APPLIED,
         about="addresses to listen on; `*` is all of IPv4, `::*` all of IPv6, and an address "
         "with `-` before it may be missing",
@@ -135,6 +134,12 @@ class Server(Section):
     )
     log_keys = Parameter(
         YesNo(), False, about="let lines of level trace name keys; values are never logged"
+    )
+    module_type_names = Parameter(
+        Enum("redis", "spinel"), "redis", about="names TYPE has for JSON, filters and sketches"
+    )
+    probabilistic_errors = Parameter(
+        Enum("redisbloom", "spinel"), "redisbloom", about="error texts of filters and sketches"
     )
     pidfile = Parameter(Text(), "", "pidfile", change=START, about="file for the process id")
 
@@ -251,15 +256,50 @@ class Metrics(Section, table="metrics"):
 
 
 class Slowlog(Section, table="slowlog"):
-    """`[slowlog]`: commands that took long."""
+    """`[slowlog]`: commands that took long, or much."""
 
     threshold_us = Parameter(
         Duration("us", -1, LONG_MAX),
         10_000,
         "slowlog-log-slower-than",
+        "commandlog-execution-slower-than",
         about="microseconds from which a command is logged; -1 for never",
     )
-    max_len = Parameter(Integer(0, LONG_MAX), 128, "slowlog-max-len", about="entries the log keeps")
+    max_len = Parameter(
+        Integer(0, LONG_MAX),
+        128,
+        "slowlog-max-len",
+        "commandlog-slow-execution-max-len",
+        about="entries the log keeps",
+    )
+    request_larger_than = Parameter(
+        Integer(-1, LONG_MAX),
+        MB,
+        "commandlog-request-larger-than",
+        about="bytes from which COMMANDLOG keeps a request; -1 for never",
+    )
+    large_request_max_len = Parameter(
+        Integer(0, LONG_MAX), 128, "commandlog-large-request-max-len", about="how many of them"
+    )
+    reply_larger_than = Parameter(
+        Integer(-1, LONG_MAX),
+        MB,
+        "commandlog-reply-larger-than",
+        about="bytes from which COMMANDLOG keeps a request for its reply; -1 for never",
+    )
+    large_reply_max_len = Parameter(
+        Integer(0, LONG_MAX), 128, "commandlog-large-reply-max-len", about="how many of them"
+    )
+
+
+class Json(Section, table="json"):
+    """`[json]`: how JSON commands answer."""
+
+    path_mode = Parameter(
+        Enum("redisjson", "spinel"),
+        "redisjson",
+        about="answer as RedisJSON does, or as the original's documents say",
+    )
 
 
 class Latency(Section, table="latency"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
+from spineldb import errors
 from spineldb.config.kinds import Refused
 from spineldb.config.parameter import Assignments, Change, Parameter, Values, View
 from spineldb.config.parameters.cache import Cache
@@ -31,12 +32,12 @@ def _read_output_limits(values: Values) -> str:
 def _write_output_limits(_: Values, text: str) -> Assignments:
     words = text.split(" ") if text else []
     if len(words) % 4:
-        raise Refused("Wrong number of arguments in buffer limit configuration.")
+        raise Refused(errors.BAD_LIMIT_COUNT)
     assignments: Assignments = []
     for i in range(0, len(words), 4):
         parameter = _CLASSES.get(words[i].lower())
         if parameter is None:
-            raise Refused("Invalid client class specified in buffer limit configuration.")
+            raise Refused(errors.BAD_LIMIT_CLASS)
         limit = parameter.kind.parse(" ".join(words[i + 1 : i + 4]))
         assignments.append((parameter, limit))
     return assignments
@@ -81,12 +82,12 @@ def _read_primary(values: Values) -> str:
 def _write_primary(_: Values, text: str) -> Assignments:
     words = text.split(" ")
     if len(words) != 2:
-        raise Refused("wrong number of arguments")
+        raise Refused(errors.WRONG_COUNT)
     host, port = words
     if (host.lower(), port.lower()) == ("no", "one"):
         return [(Replication.role, "primary")]
     if not port.isdecimal() or int(port) > 65535:
-        raise Refused("Invalid master port")
+        raise Refused(errors.BAD_PRIMARY_PORT)
     return [
         (Replication.role, "replica"),
         (Replication.primary_host, host),

@@ -1,0 +1,1 @@
+# Nothing of it is for Python: the bitmap commands use it (hot_bits.pyx).

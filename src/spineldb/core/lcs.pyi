@@ -1,0 +1,3 @@
+from spineldb.core.call import Body
+
+LCS_BODY: Body
