@@ -48,11 +48,13 @@ class Keys(RuleBasedStateMachine):
         return model
 
     def ask(self, database: int, *words: bytes | str | int) -> object:
+        """Send a request to one of the databases."""
         self.server.select(database)
         return self.server.ask(*words)
 
     @rule(database=DATABASES, key=NAMES, value=VALUES, in_ms=st.none() | st.integers(1, 3000))
     def set(self, database: int, key: bytes, value: bytes, in_ms: int | None) -> None:
+        """SET, with or without a time."""
         options: list[str | int] = [] if in_ms is None else ["PX", in_ms]
         assert self.ask(database, "SET", key, value, *options) == "OK"
         deadline = -1 if in_ms is None else self.server.now_ms + in_ms
@@ -60,6 +62,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(database=DATABASES, keys=st.lists(NAMES, min_size=1, max_size=4))
     def delete(self, database: int, keys: list[bytes]) -> None:
+        """EXISTS and UNLINK."""
         model = self.alive(database)
         there = {key for key in keys if key in model}
         assert self.ask(database, "EXISTS", *keys) == sum(key in model for key in keys)
@@ -77,6 +80,7 @@ class Keys(RuleBasedStateMachine):
     def expire(
         self, database: int, key: bytes, time: int, conditions: list[str], command: str
     ) -> None:
+        """EXPIRE and its kin, under conditions."""
         model = self.alive(database)
         now = self.server.now_ms
         deadline = time + (now if command.endswith("AT") else 0)
@@ -95,6 +99,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(database=DATABASES, key=NAMES)
     def persist(self, database: int, key: bytes) -> None:
+        """PERSIST."""
         model = self.alive(database)
         had_one = key in model and model[key][1] >= 0
         assert self.ask(database, "PERSIST", key) == had_one
@@ -103,6 +108,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(database=DATABASES, key=NAMES, name=NAMES, only_new=st.booleans())
     def rename(self, database: int, key: bytes, name: bytes, only_new: bool) -> None:
+        """RENAME and RENAMENX."""
         model = self.alive(database)
         reply = self.ask(database, "RENAMENX" if only_new else "RENAME", key, name)
         if key not in model:
@@ -115,6 +121,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(database=DATABASES, key=NAMES, to=DATABASES, name=NAMES, replace=st.booleans())
     def copy(self, database: int, key: bytes, to: int, name: bytes, replace: bool) -> None:
+        """COPY, within a database or to another."""
         model, target = self.alive(database), self.alive(to)
         options = ["REPLACE"] if replace else []
         reply = self.ask(database, "COPY", key, name, "DB", to, *options)
@@ -128,6 +135,7 @@ class Keys(RuleBasedStateMachine):
 
     @rule(database=DATABASES, key=NAMES, to=DATABASES)
     def move(self, database: int, key: bytes, to: int) -> None:
+        """MOVE."""
         model, target = self.alive(database), self.alive(to)
         reply = self.ask(database, "MOVE", key, to)
         if database == to:
@@ -140,20 +148,24 @@ class Keys(RuleBasedStateMachine):
 
     @rule(one=DATABASES, other=DATABASES)
     def swap(self, one: int, other: int) -> None:
+        """SWAPDB."""
         assert self.server.ask("SWAPDB", one, other) == "OK"
         self.model[one], self.model[other] = self.model[other], self.model[one]
 
     @rule(database=DATABASES)
     def flush(self, database: int) -> None:
+        """FLUSHDB."""
         assert self.ask(database, "FLUSHDB") == "OK"
         self.model[database] = {}
 
     @rule(by=st.one_of(st.integers(1, 100), st.integers(1, 10_000_000)), fire=st.booleans())
     def pass_time(self, by: int, fire: bool) -> None:
+        """Let the clock run; what is due is deleted at once, or found later."""
         self.server.pass_time(by, fire=fire)
 
     @rule(database=DATABASES)
     def list_keys(self, database: int) -> None:
+        """KEYS and RANDOMKEY."""
         model = self.alive(database)
         assert sorted(self.ask(database, "KEYS", "*")) == sorted(model)  # type: ignore[call-overload]
         chosen = self.ask(database, "RANDOMKEY")
@@ -164,11 +176,13 @@ class Keys(RuleBasedStateMachine):
 
     @rule()
     def compare_contents(self) -> None:
+        """All keys have their values and deadlines."""
         expected = {number: dict(self.alive(number)) for number in range(4) if self.alive(number)}
         assert self.server.contents() == expected
 
     @rule()
     def compare_sums(self) -> None:
+        """What the engine counts beside the keys is right."""
         self.server.pass_time(16)  # a tick of the wheel
         for number in range(4):
             model = self.alive(number)
@@ -178,6 +192,7 @@ class Keys(RuleBasedStateMachine):
             assert self.ask(number, "DBSIZE") == len(model)
 
     def teardown(self) -> None:
+        """Nothing of the dataset is left behind."""
         self.compare_contents()
         self.compare_sums()
         assert self.server.ask("FLUSHALL") == "OK"

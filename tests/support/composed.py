@@ -4,50 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from spineldb.client import INCOMPLETE, Decoder, ErrorReply
-from spineldb.commands import databases, keys
-from spineldb.core import hot_strings
 from spineldb.core.connection import Network
 from spineldb.core.effects import RecordingSink
 from spineldb.core.keyspace import Database
-from spineldb.engine.command import DENYOOM, INSERT, READONLY, WRITE, Family
+
+from spineldb.client import INCOMPLETE, Decoder, ErrorReply
+from spineldb.commands import databases, keys, strings
 from spineldb.server.composition import compose
 
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
 EVERY_EVENT = (1 << 17) - 1
-
-#: The few string commands that tests of keys need.
-strings = Family("string")
-
-
-@strings.compiled(
-    "SET key value [option ...]",
-    WRITE | DENYOOM,
-    hot_strings.SET_BODY,
-    since="1.0.0",
-    key=INSERT,
-)
-def _set(key: bytes, value: bytes, *options: bytes) -> None:
-    """Set a string. O(1)."""
-
-
-@strings.compiled("GET key", READONLY, hot_strings.GET_BODY, since="1.0.0")
-def _get(key: bytes) -> None:
-    """Get a string. O(1)."""
-
-
-@strings.compiled("INCR key", WRITE | DENYOOM, hot_strings.INCR_BODY, since="1.0.0", key=INSERT)
-def _incr(key: bytes) -> None:
-    """Add one. O(1)."""
-
-
-@strings.compiled(
-    "APPEND key value", WRITE | DENYOOM, hot_strings.APPEND_BODY, since="2.0.0", key=INSERT
-)
-def _append(key: bytes, value: bytes) -> None:
-    """Append to a string. O(1)."""
-
 
 Contents = dict[int, dict[bytes, tuple[bytes, int]]]
 
@@ -56,7 +23,7 @@ class Composed:
     """An engine, one client of it, and what its effects told."""
 
     def __init__(self, seed: bytes = bytes(16)) -> None:
-        self.engine = compose(families=(strings, keys.family, databases.family), seed=seed)
+        self.engine = compose(families=(strings.family, keys.family, databases.family), seed=seed)
         self.keyspace = self.engine.keyspace
         self.effects = self.engine.effects
         self.dispatcher = self.engine.dispatcher
@@ -144,4 +111,3 @@ def decoded(data: bytes) -> list[Any]:
     decoder = Decoder()
     decoder.feed(data)
     return list(iter(decoder.next, INCOMPLETE))
-

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.support.composed import DAY_MS, START_MS, Composed
-
 from spineldb.core.session import SessionFlag
+from tests.support.composed import DAY_MS, START_MS, Composed
 
 LONG = b"l" * 300  # a key that needs a wide entry
 BIG = b"v" * 100_000  # a value in a block of its own

@@ -124,4 +124,4 @@ def test_nothing_fires_where_it_must_not(server: Composed, reason: str) -> None:
     server.effects.may_bury = server.effects.active_expiry = True
     server.pass_time(0)
     assert left(server) == []
-    assert START_MS < server.now_ms
+    assert server.now_ms > START_MS
