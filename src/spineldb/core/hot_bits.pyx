@@ -40,6 +40,8 @@ cdef bytes BAD_TYPE = errors.BitfieldType().wire
 cdef bytes BAD_OVERFLOW = errors.BitfieldOverflow().wire
 cdef bytes ONLY_GET = errors.BitfieldReadOnly().wire
 
+cdef int64_t INT64_MAX = 0x7fffffffffffffff
+
 cdef extern from *:
     ctypedef int64_t int128_t "__int128"
 
@@ -367,8 +369,6 @@ cdef bint next_field(Call call, Slice* argv, int argc, int* at, Field* field) ex
         call.refuse(BAD_OFFSET)
     elif field.action != GET and not parse_int(argv[i + 3].data, argv[i + 3].size, &field.operand):
         call.refuse(NOT_INTEGER)
-    elif field.action != GET and last_bit(field) >= call.keyspace.string_limit * 8:
-        call.refuse(BAD_OFFSET)
     else:
         at[0] += words
         return True
@@ -399,10 +399,14 @@ cdef bint apply(const Field* field, int64_t old, int64_t* new) noexcept nogil:
         new[0] = <int64_t>exact
     elif field.overflow == FAIL:
         return False
-    elif field.overflow == SAT:
-        new[0] = <int64_t>(least if exact < least else most)
-    else:
+    elif field.overflow == WRAP:
         new[0] = extended(field, <uint64_t>exact & (~<uint64_t>0 >> (64 - field.bits)))
+    elif exact > most or (field.action == SET and most - exact > INT64_MAX):
+        # Redis takes the distance to the greatest in 64 bits, so what SET gives too far below for
+        # that saturates at the greatest: a replica of either kind must hold the same.
+        new[0] = <int64_t>most
+    else:
+        new[0] = <int64_t>least
     return True
 
 
@@ -431,6 +435,8 @@ cdef int run_fields(Call call, Slice* argv, int argc, bint reading) except -1:
         return 0
     if writes and reading:
         return call.refuse(ONLY_GET)
+    if <int64_t>needed > call.keyspace.string_limit:     # a field that begins below and ends above
+        return call.refuse(BAD_OFFSET)
     entry = call.first(&argv[1], &found) if writes else call.read_first(&argv[1], &found)
     if entry is not NULL:
         if not is_string(entry):
