@@ -25,6 +25,7 @@ from spineldb.core.entry cimport (
     KIND_MASK,
     NARROW_MAX,
     OUTSIDE,
+    PACKED,
     STICKY,
     STRING,
     WIDE,
@@ -667,7 +668,7 @@ cdef class Database:
         data = entry_value(entry, &size)
         if entry[0] & STICKY:
             return b"raw"
-        if size <= 20 and parse_int(data, size, &number):
+        if size <= 20 and not entry[0] & PACKED and parse_int(data, size, &number):
             return b"int"
         return b"embstr" if size <= EMBEDDED_MAX else b"raw"
 
