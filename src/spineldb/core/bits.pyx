@@ -145,6 +145,12 @@ cdef inline void only_in(uint8_t* to, const uint8_t* p, size_t have, size_t size
     memset(to + have, 0, size - have)
 
 
+cdef inline void invert(uint8_t* to, const uint8_t* p, size_t size) noexcept nogil:
+    cdef size_t i
+    for i in range(size):
+        to[i] = ~p[i]
+
+
 cdef inline void toggle(uint8_t* to, uint8_t* twice, const uint8_t* p, size_t have) noexcept nogil:
     """Count to two: what is in `p` and was counted already is marked in `twice`."""
     cdef size_t i
@@ -191,8 +197,7 @@ cdef void combine(Operation operation, const Source* sources, int count, uint8_t
     cdef size_t start = 0
     cdef size_t n
     if operation == NOT:                             # of a source that is as long as the result
-        for n in range(size):
-            to[n] = ~sources.data[n]
+        invert(to, sources.data, size)
         return
     while start < size:
         n = min(size - start, <size_t>PIECE)
