@@ -1,39 +1,68 @@
-# Every target sets up what it needs; see the README.
+# Every target sets up what it needs. The README says what each is for.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PY := $(BIN)/python
+PYTEST := $(PY) -m pytest -n auto -q
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py
-STAMP := build/release/.stamp
+CHECKED := src tests bench docs setup.py
+# The folder a variant of the compiled modules is built into, beside the one in src/.
+VARIANT = build/$(1)/lib
 
-.PHONY: run build test check format clean
+.PHONY: run build test check format bench debug sanitize soak clean
 
 $(VENV)/.stamp: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -U 'pip>=25.1'
-	$(BIN)/python -m pip install -q --group dev
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q -U 'pip>=25.1'
+	$(PY) -m pip install -q --group dev
 	touch $@
 
-$(STAMP): $(VENV)/.stamp $(SOURCES)
-	$(BIN)/python -m pip install -q --no-build-isolation -e .
+build/release/.stamp: $(VENV)/.stamp $(SOURCES)
+	$(PY) -m pip install -q --no-build-isolation -e .
 	mkdir -p $(@D) && touch $@
 
-build: $(STAMP)
+build/debug/.stamp build/sanitize/.stamp: build/%/.stamp: $(VENV)/.stamp $(SOURCES)
+	SPINELDB_VARIANT=$* $(PY) setup.py -q build --build-base build/$*/temp --build-lib $(call VARIANT,$*)
+	touch $@
+
+build: build/release/.stamp
 
 run: build
 	$(BIN)/spineldb
 
 test: build
-	$(BIN)/python -m pytest -n auto tests
-
-format: $(VENV)/.stamp
-	$(BIN)/ruff check --fix-only -q src tests bench setup.py; $(BIN)/ruff format -q src tests bench setup.py
+	$(PYTEST) tests
 
 check: build
-	$(BIN)/ruff format --check -q src tests bench setup.py
-	$(BIN)/ruff check -q src tests bench setup.py
+	$(BIN)/ruff format --check -q $(CHECKED)
+	$(BIN)/ruff check -q $(CHECKED)
 	$(BIN)/cython-lint -q src
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --warnings
+	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml --ignore-missing-stub --concise \
+		--allowlist tests/architecture/stubtest-allowlist.txt spineldb.core spineldb.clock
+	$(PYTEST) tests/architecture
+
+format: $(VENV)/.stamp
+	$(BIN)/ruff check --fix-only -q $(CHECKED)
+	$(BIN)/ruff format -q $(CHECKED)
+
+# All rows into the report, or with ROWS="cpu.get stall" some of them onto the screen.
+bench: build
+	$(PY) -m bench $(if $(ROWS),$(ROWS),--report docs/benchmarks.md)
+
+debug: build/debug/.stamp
+	PYTHONPATH=$(call VARIANT,debug) $(PYTEST) tests
+
+soak: build
+	SPINELDB_SOAK=1 $(PYTEST) --timeout 3600 tests
+
+# Both runtimes first, Python's own allocator out of the way, our slabs poisoned by the allocator.
+sanitize: build/sanitize/.stamp
+	PYTHONPATH=$(call VARIANT,sanitize) PYTHONMALLOC=malloc \
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	$(PY) -m pytest -q -p no:xdist tests/sanitize tests/unit/core tests/property
 
 clean:
 	rm -rf build

@@ -1,7 +1,8 @@
 """Build the compiled modules: every .pyx below src/, one extension each.
 
-SPINELDB_DEBUG=1 restores bounds and overflow checks; SPINELDB_SANITIZE=1 builds with
-AddressSanitizer and UBSan. Both are meant for their own build directory (see the Makefile).
+SPINELDB_VARIANT chooses how: `release`; `debug`, with every check of bounds and overflow;
+`sanitize`, with AddressSanitizer and UBSan. The last two go into build directories of their own
+(see the Makefile).
 """
 
 from __future__ import annotations
@@ -12,21 +13,18 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-DEBUG = os.environ.get("SPINELDB_DEBUG") == "1"
-SANITIZE = os.environ.get("SPINELDB_SANITIZE") == "1"
+VARIANT = os.environ.get("SPINELDB_VARIANT", "release")
+DEBUG = VARIANT == "debug"
 
-compile_args = ["-O3", "-fno-strict-aliasing", "-Wno-unreachable-code", "-Wno-unused-function"]
-link_args: list[str] = []
-macros: list[tuple[str, str | None]] = []
-if DEBUG:
-    compile_args = ["-O1", "-g", "-fno-strict-aliasing", "-Wno-unused-function"]
-    macros = [("SPINELDB_DEBUG", "1")]
-if SANITIZE:
-    flags = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
-    # Unaligned loads and UBSan's vptr checks: entries are packed on purpose (core/entry.pxd).
-    compile_args = ["-O1", "-g", "-fno-strict-aliasing", "-Wno-unused-function", *flags]
-    link_args = flags
-    macros = [("SPINELDB_SANITIZE", "1")]
+# Entries are packed and unaligned on purpose, and read by memcpy: no alignment checks are off.
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
+OPTIONS: dict[str, tuple[list[str], list[str], list[tuple[str, str | None]]]] = {
+    "release": (["-O3"], [], []),
+    "debug": (["-O1", "-g"], [], [("SPINELDB_DEBUG", "1"), ("CYTHON_TRACE", "1")]),
+    "sanitize": (["-O1", "-g", *SANITIZERS], SANITIZERS, [("SPINELDB_SANITIZE", "1")]),
+}
+compile_args, link_args, macros = OPTIONS[VARIANT]
+compile_args += ["-fno-strict-aliasing", "-Wno-unreachable-code", "-Wno-unused-function"]
 
 directives = {
     "language_level": 3,
@@ -34,8 +32,7 @@ directives = {
     "wraparound": False,
     "initializedcheck": DEBUG,
     "cdivision": not DEBUG,
-    "overflowcheck": False,
-    "embedsignature": False,
+    "linetrace": DEBUG,
 }
 
 extensions = [
@@ -50,12 +47,11 @@ extensions = [
     for path in sorted(Path("src").rglob("*.pyx"))
 ]
 
-variant = "sanitize" if SANITIZE else "debug" if DEBUG else "release"
 setup(
     ext_modules=cythonize(
         extensions,
         include_path=["src"],
-        build_dir=f"build/{variant}/cython",
+        build_dir=f"build/{VARIANT}/cython",
         compiler_directives=directives,
         nthreads=os.cpu_count() or 1,
         quiet=True,

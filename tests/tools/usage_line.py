@@ -26,6 +26,12 @@ def reference() -> dict[str, dict[str, Any]]:
     return dict(walk(document["commands"] | document["only_in_valkey"]))
 
 
+def arguments_of_valkey() -> dict[str, list[dict[str, Any]]]:
+    """Return the arguments of commands that have more options in Valkey."""
+    document = json.loads(REFERENCE.read_text())
+    return {name: one["arguments"] for name, one in document["options_only_in_valkey"].items()}
+
+
 def usage_line(name: str, entry: dict[str, Any]) -> str:
     """Write the usage line that declares a command of the reference."""
     writer = _Writer()

@@ -102,6 +102,7 @@ def bitop(operation: bytes, destkey: bytes, *keys: bytes) -> int:
     "offset:integer increment:integer>>>> [operation ...]]",
     WRITE | DENYOOM,
     hot_bits.BITFIELD_BODY,
+    notes=("Only read when every operation is a GET",),
     since="3.2.0",
     key=ACCESS | UPDATE | VARIABLE,
     extract=bitfield_keys,

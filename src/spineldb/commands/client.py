@@ -63,16 +63,18 @@ def info(ctx: Context) -> Verbatim:
     arity=-3,
     added={
         "2.8.12": "client-id client-type",
-        "3.2.0": "master",
-        "8.0.0": "primary maxage",
-        "5.0.0": "replica",
+        "3.2.0": "client-type.master",
+        "8.0.0": "client-type.primary maxage",
+        "5.0.0": "client-type.replica",
         "6.2.0": "laddr",
-        "9.0.0": "name idle flags lib-name lib-ver db capa ip not-client-type not-client-id not-username not-addr not-laddr not-name not-flags not-lib-name not-lib-ver not-db not-capa not-ip",
+        "9.0.0": "name idle flags lib-name lib-ver db capa ip not-client-type not-client-id "
+        "not-username not-addr not-laddr not-name not-flags not-lib-name not-lib-ver not-db "
+        "not-capa not-ip",
     },
     retired={"2.8.12": "old-format"},
     history=(
-        ("2.8.12", "Added the filters, `ID` and `TYPE` among them."),
-        ("2.8.12", "Added the filters, `ID` and `TYPE` among them."),
+        ("2.8.12", "Added the filters."),
+        ("2.8.12", "Added the `ID` option."),
         ("3.2.0", "Added the `MASTER` option."),
         ("5.0.0", "Added the `REPLICA` option."),
         ("6.2.0", "Added the `LADDR` option."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from spineldb import errors
 from spineldb.engine import arguments
@@ -16,10 +17,12 @@ from spineldb.engine.command import (
     Family,
     Flag,
 )
-from spineldb.engine.context import Context
 from spineldb.engine.keyspecs import After, Counted, KeyFlag, Keys, KeySpec
 from spineldb.engine.reply import Members, Reply
 from spineldb.engine.usage import Argument
+
+if TYPE_CHECKING:
+    from spineldb.engine.context import Context
 
 family = Family("server")
 command = family.container(
@@ -163,7 +166,8 @@ def information(one: Command) -> Reply:
         Members(one.categories.names),
         Members([tip.encode() for tip in one.tips]),
         Members(list(key_specifications(one))),
-        [information(inner) for inner in one.subcommands.values()],
+        # Redis sends an empty set where there are none, and an array where there are some
+        [information(inner) for inner in one.subcommands.values()] or Members([]),
     ]
 
 

@@ -37,6 +37,7 @@ def get(key: bytes) -> bytes | None:
     "unix-time-milliseconds:unix-time | KEEPTTL]",
     WRITE | DENYOOM,
     hot_strings.SET_BODY,
+    notes=("Read with `GET`, and to compare with `IFEQ`",),
     since="1.0.0",
     key=ACCESS | UPDATE | VARIABLE,
     added={
@@ -126,6 +127,7 @@ def getdel(key: bytes) -> bytes | None:
     "unix-time-seconds:unix-time | PXAT unix-time-milliseconds:unix-time | PERSIST]",
     WRITE | FAST,
     hot_strings.GETEX_BODY,
+    notes=("The deadline is what changes",),
     since="6.2.0",
     key=ACCESS | UPDATE,
 )

@@ -49,7 +49,9 @@ cdef size_t match_set(
             i -= 1                           # an unclosed set: its last byte closes it
             break
         elif i + 3 <= size and pattern[i + 1] == c'-':
-            start, end, value = pattern[i], pattern[i + 2], byte
+            # signed on every machine, as where Redis was compared
+            start, end = <signed char>pattern[i], <signed char>pattern[i + 2]
+            value = <signed char>byte
             if start > end:
                 start, end = end, start
             if nocase:

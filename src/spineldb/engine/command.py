@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from types import MappingProxyType
-from typing import Any, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, Protocol, Required, TypedDict, TypeVar, Unpack
 
 from spineldb.engine import usage as usage_line
 from spineldb.engine.keyspecs import (
@@ -156,7 +156,7 @@ _FAMILY_CATEGORY = {
 Body = Callable[..., Any]
 Extractor = Callable[[Sequence[bytes]], "list[tuple[int, KeyFlag]] | None"]
 F = TypeVar("F", bound=Callable[..., Any])
-_COST = re.compile(r"(O\([^.]*\.)\s*\Z", re.DOTALL)
+_COST = re.compile(r"\b(O\(.*?\.)(?=\s|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class Deprecation:
 class Facts(TypedDict, total=False):
     """What a declaration may say beside the usage line and the flags."""
 
-    since: str  # the version that brought the command
+    since: Required[str]  # the version that brought the command
     key: KeyFlag | tuple[KeyFlag, ...]  # what is done to the keys: one for all, or one per spec
     keys: Place | tuple[Place, ...]  # where the keys are, when the usage line does not show it
     extract: Extractor  # finds keys that no spec describes
@@ -475,14 +475,18 @@ def _categories(family: str, flags: Flag, facts: Facts, *, is_container: bool) -
 
 
 def _docstring(function: Body | None) -> tuple[str, str, str | None]:
-    """Split a docstring: the summary, the rest, and the sentence that states the cost."""
+    """Split a docstring: the first line, the sentence that states the cost, and the rest."""
     summary, _, rest = (inspect.getdoc(function) or "").partition("\n")
-    sentence = _COST.search(f"{summary}\n{rest}")
-    complexity = None
-    if sentence is not None:
-        complexity = " ".join(sentence[1].split()).removesuffix(".")
-        summary = summary.replace(sentence[1], "").rstrip()
-    return summary, rest.strip(), complexity
+    found = _COST.search(f"{summary}\n{rest}")
+    if found is None:
+        return summary, rest.strip(), None
+    sentence = found[1]
+    rest = rest.replace(sentence, "").strip()
+    return (
+        summary.replace(sentence, "").rstrip(),
+        rest,
+        " ".join(sentence.split()).removesuffix("."),
+    )
 
 
 class CommandTable(Mapping[str, Command]):

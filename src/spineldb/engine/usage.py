@@ -23,7 +23,7 @@ manual, with the names and types COMMAND DOCS wants written where they stand:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 TYPES = frozenset({"string", "integer", "double", "key", "pattern", "unix-time"})
@@ -197,29 +197,29 @@ def repeat(found: list[Argument], words: list[str]) -> bool:
 def dated(
     arguments: Iterable[Argument], added: Mapping[str, str], retired: Mapping[str, str]
 ) -> tuple[Argument, ...]:
-    """Write into the tree when arguments came and went: both map a version to names."""
+    """Write into the tree when arguments came and went.
+
+    Both mappings lead from a version to names. A name that stands in several groups is written with
+    its group: `client-type.master`.
+    """
     since = {name: version for version, names in added.items() for name in names.split()}
     until = {name: version for version, names in retired.items() for name in names.split()}
-    unknown = (since.keys() | until.keys()) - {argument.name for argument in walk(arguments)}
-    if unknown:
-        raise UsageError(f"no such argument: {', '.join(sorted(unknown))}")
+    known: set[str] = set()
 
-    def visit(argument: Argument) -> Argument:
+    def visit(argument: Argument, group: str) -> Argument:
+        full = f"{group}.{argument.name}"
+        known.update({argument.name, full})
         return replace(
             argument,
-            since=since.get(argument.name),
-            deprecated_since=until.get(argument.name),
-            arguments=tuple(visit(inner) for inner in argument.arguments),
+            since=since.get(full, since.get(argument.name)),
+            deprecated_since=until.get(full, until.get(argument.name)),
+            arguments=tuple(visit(inner, argument.name) for inner in argument.arguments),
         )
 
-    return tuple(visit(argument) for argument in arguments)
-
-
-def walk(arguments: Iterable[Argument]) -> Iterator[Argument]:
-    """Yield every argument of a tree, those that group others before what they group."""
-    for argument in arguments:
-        yield argument
-        yield from walk(argument.arguments)
+    tree = tuple(visit(argument, "") for argument in arguments)
+    if unknown := (since.keys() | until.keys()) - known:
+        raise UsageError(f"no such argument: {', '.join(sorted(unknown))}")
+    return tree
 
 
 def size(argument: Argument) -> tuple[int, int | None]:
