@@ -1,7 +1,7 @@
 """spineldb-cli: talk to a server from a shell, a pipe or a prompt.
 
-Prints what redis-cli prints. Exit status: 0 all is well, 1 a reply was an error, 2 wrong usage, 3 no
-connection. `-e` only changes where errors go, as it does there.
+Prints what redis-cli prints. Exit status: 0 all is well, 1 a reply was an error, 2 wrong usage,
+3 no connection. `-e` only changes where errors go, as it does there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from spineldb.cli.quoting import UnbalancedQuotes, split
 from spineldb.cli.session import Output, Session, Unreachable
-from spineldb.client import DEFAULT_PORT, Address
+from spineldb.client import DEFAULT_PORT, TLS_SCHEMES, Address
 from spineldb.version import SPINELDB_VERSION
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(session, options, words)
     except Unreachable as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return EXIT_NO_CONNECTION
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -74,7 +74,7 @@ def _obey_lines(session: Session, options: argparse.Namespace) -> None:
         try:
             words = split(line)
         except UnbalancedQuotes:
-            print("Invalid argument(s)", flush=True)  # noqa: T201
+            print("Invalid argument(s)", flush=True)
             session.failed = True
             continue
         times = options.repeat
@@ -130,11 +130,10 @@ def _delimiter(text: str) -> bytes:
 
 
 def _address(options: argparse.Namespace) -> Address:
-    tls = _tls(options) if options.tls else None
+    secure = options.tls or str(options.url).partition("://")[0] in TLS_SCHEMES
+    tls = _tls(options) if secure else None
     if options.url:
-        address = Address.from_uri(
-            options.url, tls or (_tls(options) if _secure(options) else None)
-        )
+        address = Address.from_uri(options.url, tls)
     else:
         address = Address(options.host, options.port, tls=tls)
     address = replace(
@@ -149,7 +148,7 @@ def _authenticated(address: Address, options: argparse.Namespace) -> Address:
     """Return the address with who we are: an option, the URL, or the environment."""
     told = options.password if options.password is not None else address.password
     if told is not None and not (options.no_auth_warning or options.askpass):
-        print(_WARNING, file=sys.stderr)  # noqa: T201
+        print(_WARNING, file=sys.stderr)
     if options.askpass:
         told = getpass.getpass("Please input password: ")
     user = options.user or address.user
@@ -165,10 +164,6 @@ def _from_environment(user: str | None) -> tuple[str | None, str | None]:
         return user, os.environ.get("REDISCLI_AUTH")
     name, colon, password = ours.partition(":")
     return (user or name, password) if colon else (user, ours)
-
-
-def _secure(options: argparse.Namespace) -> bool:
-    return str(options.url).partition("://")[0].endswith("s")
 
 
 def _tls(options: argparse.Namespace) -> ssl.SSLContext:

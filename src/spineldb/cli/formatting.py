@@ -86,7 +86,7 @@ def _formatted_container(reply: list[Reply], indent: str) -> bytes:
     digits = len(str(len(reply)))
     mark = _MARKS.get(type(reply), ")")
     inner = indent + " " * (digits + 2)
-    lines = []
+    lines: list[bytes] = []
     for number, item in enumerate(reply, 1):
         # The line of the first element has been begun by whoever holds this container.
         head = f"{indent if lines else ''}{number:>{digits}}{mark} ".encode()
@@ -105,7 +105,7 @@ def _value(value: Reply, indent: str) -> bytes:
     return b"\n" + indent.encode() + body if several else body
 
 
-def raw(reply: Reply, delimiter: bytes = b"\n") -> bytes:
+def raw(reply: Reply, delimiter: bytes = b"\n") -> bytes:  # noqa: PLR0911 - one line per type
     """Return a reply as a pipe gets it, without the end of its last line."""
     if isinstance(reply, Map):
         return delimiter.join(raw(k, delimiter) + b" " + raw(v, delimiter) for k, v in reply)

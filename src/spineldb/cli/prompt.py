@@ -48,7 +48,7 @@ def run(session: Session) -> None:
     try:
         session.connect()
     except Unreachable as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
     lines: PromptSession[str] = PromptSession(
         history=_history(),
         completer=WordCompleter(_command_names(session), ignore_case=True, sentence=True),
@@ -70,7 +70,7 @@ def obey(session: Session, line: str) -> bool:
     try:
         words = split(line.encode("utf-8", "surrogateescape"))
     except UnbalancedQuotes:
-        print("Invalid argument(s)")  # noqa: T201
+        print("Invalid argument(s)")
         return True
     times = 1
     if len(words) > 1 and words[0].isdigit():  # "5 INCR k" asks five times
@@ -103,10 +103,10 @@ def _guarded(session: Session, words: list[bytes]) -> None:
         else:
             session.connect()
     except Unreachable as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
     except KeyboardInterrupt:
         session.close()  # the reply may still come, and would be taken for the next one's
-        print()  # noqa: T201
+        print()
 
 
 def _quietly(session: Session, *request: bytes | str) -> Reply:
@@ -127,13 +127,13 @@ def _command_names(session: Session) -> list[str]:
 def _help(session: Session, about: list[bytes]) -> None:
     """Print a command's summary and group, as the server documents it."""
     if not about:
-        print('Type "help <command>" for its summary, "quit" to leave.')  # noqa: T201
+        print('Type "help <command>" for its summary, "quit" to leave.')
         return
     docs = _quietly(session, "COMMAND", "DOCS", b"|".join(about)) or []
     pairs = docs if isinstance(docs, Map) else list(zip(docs[::2], docs[1::2], strict=True))
     for name, facts in pairs:
         known = dict(facts if isinstance(facts, Map) else zip(facts[::2], facts[1::2], strict=True))
-        print(f"\n  {name.decode().upper().replace('|', ' ')}")  # noqa: T201
+        print(f"\n  {name.decode().upper().replace('|', ' ')}")
         for fact in (b"summary", b"since", b"group"):
-            print(f"  {fact.decode()}: {known.get(fact, b'').decode()}")  # noqa: T201
-        print()  # noqa: T201
+            print(f"  {fact.decode()}: {known.get(fact, b'').decode()}")
+        print()

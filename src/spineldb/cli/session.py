@@ -1,4 +1,4 @@
-"""One user's conversation with a server: connect, ask, print, and connect again when it was lost."""
+"""A user's conversation with a server: connect, ask, print; connect again when it was lost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Output:
     def show(self, reply: Reply, words: list[bytes]) -> None:
         """Print the reply to a command."""
         if isinstance(reply, ErrorReply) and self.errors_to_stderr:
-            print(reply, file=sys.stderr)  # noqa: T201
+            print(reply, file=sys.stderr)
         elif formatting.answers_text(words):
             self.write(formatting.raw(reply, self.element_delimiter))
         elif self.raw:
@@ -108,7 +108,7 @@ class Session:
             client.call(*request)
         except ErrorReply as error:
             shown = "AUTH" if request[0] == "AUTH" else " ".join(map(str, request))
-            print(f"{shown} failed: {error}", file=sys.stderr)  # noqa: T201
+            print(f"{shown} failed: {error}", file=sys.stderr)
 
     def close(self) -> None:
         """Drop the connection, if there is one."""
