@@ -355,6 +355,10 @@ cdef class Verbatim(Shaped):
     """Text for people: a bulk string in RESP2, a verbatim string in RESP3 (INFO)."""
 
 
+cdef class Raw(Shaped):
+    """Bytes that are RESP already: what no Python value stands for."""
+
+
 cdef class NullArray:
     """The type of `NULL_ARRAY`."""
 
@@ -421,6 +425,9 @@ cdef int put_marked(Output* out, object value, int protocol) except -1:
         put_items(out, c">" if protocol == 3 else c"*", (<Push>value).items, protocol)
     elif isinstance(value, Verbatim):
         put_verbatim(out, (<Verbatim>value).items, protocol)
+    elif isinstance(value, Raw):
+        raw = (<Raw>value).items
+        out_raw(out, PyBytes_AS_STRING(raw), <size_t>PyBytes_GET_SIZE(raw))
     elif isinstance(value, NullArray):
         out_null_array(out, protocol)
     elif isinstance(value, Exception) and hasattr(value, "wire"):
