@@ -716,6 +716,11 @@ cdef class Database:
         return None if entry is NULL else <size_t>entry
 
     @property
+    def wheel_bytes(self) -> int:
+        """The part of `bytes` that is the timing wheel."""
+        return wheel_bytes(self.wheel)
+
+    @property
     def shape(self) -> dict[str, int]:
         """The table's segments, buckets, depth and spilled entries (DEBUG HTSTATS)."""
         return table_shape(self.table)

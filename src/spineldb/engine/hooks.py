@@ -67,7 +67,7 @@ class Hooks:
         """Log a failure of ours: the traceback and the command's name, never its values."""
         try:
             raise error
-        except BaseException:  # noqa: BLE001 - its traceback is logged, and it ends here
+        except BaseException:
             name = command.name if command is not None else "-"
             log.exception("internal error", command=name, client=session.id)
 
