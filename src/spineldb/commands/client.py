@@ -294,5 +294,7 @@ def capa(ctx: Context, *capabilities: bytes) -> str:
 )
 def import_source(ctx: Context, enabled: bytes) -> str:
     """Mark the client as the source of an import, which the server must expect. O(1)."""
-    del ctx, enabled
-    raise errors.NotImporting
+    del ctx
+    if _on_or_off(enabled):
+        raise errors.NotImporting
+    return "OK"

@@ -128,7 +128,7 @@ def lolwut(ctx: Context, *words: bytes) -> Verbatim:
 
 def _crystal(size: int, seed: int) -> str:
     """Draw an octahedron seen from the side, light falling on other facets every time."""
-    lines = []
+    lines: list[str] = []
     for row in (*range(size), *reversed(range(size - 1))):
         facets = ((seed >> (row + column) % 13) + column for column in range(2 * row))
         inner = "".join(" .:*"[facet % 4] for facet in facets)

@@ -100,7 +100,7 @@ class Memory:
     @property
     def held(self) -> int:
         """What the allocator holds of the operating system for the dataset."""
-        return self._keyspace.committed_memory
+        return max(self._keyspace.committed_memory, self._keyspace.used_memory)
 
     def statistics(self) -> Iterator[tuple[str, int | float | dict[str, int]]]:
         """Yield what MEMORY STATS shows, by Redis's names and in its order."""
@@ -149,11 +149,11 @@ class Memory:
         if self.used < LEAST_TO_JUDGE:
             return (
                 f"The dataset takes {human(self.used)}: too little to judge by. Ask again above "
-                f"{human(LEAST_TO_JUDGE)}."
+                f"{human(LEAST_TO_JUDGE)}.\n"
             )
         found = [f"- {words}" for words in self._findings(limit, evicts=evicts)]
         if not found:
-            return f"No problem found: the dataset takes {human(self.used)}, {self._proportion}."
+            return f"No problem found: the dataset takes {human(self.used)}, {self._proportion}.\n"
         return "\n".join(["What was found:", *found, ""])
 
     @property

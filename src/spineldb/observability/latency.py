@@ -86,10 +86,10 @@ class Latency:
             return (
                 "Latency monitoring is off: latency-monitor-threshold is 0. Set it to the "
                 "milliseconds from which a delay matters to you, for example with "
-                "CONFIG SET latency-monitor-threshold 100, and ask again later."
+                "CONFIG SET latency-monitor-threshold 100, and ask again later.\n"
             )
         if not self.events:
-            return f"No event took {self.threshold_ms} ms (latency-monitor-threshold) or longer."
+            return f"No event took {self.threshold_ms} ms (latency-monitor-threshold) or longer.\n"
         seen = [f"{name}: {event.summary}." for name, event in self.events.items()]
         advice = [f"- {words}" for words in self._advice(slow_us)]
         return "\n".join([*seen, "", "What can be done:", *advice, ""])
