@@ -183,7 +183,7 @@ class Keys(RuleBasedStateMachine):
     @rule()
     def compare_sums(self) -> None:
         """What the engine counts beside the keys is right."""
-        self.server.pass_time(16)  # a tick of the wheel
+        self.server.pass_time(32)  # two ticks of the wheel: none of what has expired is left
         for number in range(4):
             model = self.alive(number)
             database = self.server.keyspace.databases[number]
