@@ -47,8 +47,9 @@ format: $(VENV)/.stamp
 	$(BIN)/ruff check --fix-only -q $(CHECKED)
 	$(BIN)/ruff format -q $(CHECKED)
 
+# All rows into the report, or with ROWS="cpu.get stall" some of them onto the screen.
 bench: build
-	$(PY) -m bench --report docs/benchmarks.md
+	$(PY) -m bench $(if $(ROWS),$(ROWS),--report docs/benchmarks.md)
 
 debug: build/debug/.stamp
 	PYTHONPATH=$(call VARIANT,debug) $(PYTEST) tests

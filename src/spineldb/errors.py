@@ -628,6 +628,8 @@ NOT_EMPTY = "{} can't be empty"
 UNBALANCED = "Unbalanced quotes in configuration line"
 BAD_EVENTS = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
 BAD_ADDRESSES = "Failed to bind to specified addresses."
+BAD_PORT = "Unable to listen on this port. Check server logs."
+BAD_TLS = "Unable to update TLS configuration. Check server logs."
 TOO_MANY_CLIENTS = (
     "The operating system is not able to handle the specified number of clients, try with {}"
 )

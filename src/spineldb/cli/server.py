@@ -21,7 +21,7 @@ try:
 except ImportError:  # no wheel for this system: the standard loop serves as well
     uvloop = None
 
-log = get_log(__name__)
+log = get_log("spineldb.server")  # `__name__` is not ours when run by -m
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

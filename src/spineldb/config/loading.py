@@ -41,7 +41,8 @@ MOVED = {"password": "security.password", "security.acl_file": "acl_file"}
 """Keys that the original's documents showed in the wrong place, where it ignored them."""
 
 _IGNORED_VARIABLES = frozenset({
-    "SPINELDB_DEBUG", "SPINELDB_SANITIZE", "SPINELDB_LOG", "SPINELDB_VERSION",
+    "SPINELDB_LOG", "SPINELDB_VERSION",
+    "SPINELDB_VARIANT", "SPINELDB_SOAK", "SPINELDB_REDIS8", "SPINELDB_VALKEY9", "SPINELDB_REDIS7",
 })  # fmt: skip
 _BY_PATH = {parameter.path: parameter for parameter in PARAMETERS}
 _TABLES = {section.table for section in SECTIONS}

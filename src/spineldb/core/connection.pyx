@@ -20,13 +20,11 @@ parsed again when it goes on. A request that arrived in several pieces is a batc
 arguments stand in `partial`, together with the blocks of its big ones.
 """
 
-import logging
-
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t
-from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memmove, memset
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 from spineldb.clock cimport monotonic_ns, wall_ms
 from spineldb.core.resp cimport (
@@ -63,7 +61,9 @@ from spineldb.core.session cimport (
     STOPPED,
 )
 
-log = logging.getLogger(__name__)
+from spineldb.observability.logging import get_log
+
+log = get_log(__name__)
 
 cdef int64_t NEVER = 9223372036854775807
 
@@ -223,7 +223,8 @@ cdef class Connection(Session):
             request.raw = data + parser.start
         request.raw_size = parser.position - parser.start + parser.blocks
         if self.run(&request, 1) == 0:
-            slices_settle(self.partial.items, self.partial.count, <const char*>(0 - <size_t>data))
+            slices_settle(self.partial.items, self.partial.count,
+                          <const char*>(0 - <size_t>data))
             return False
         self.release_partial()
         parser.start = parser.position
@@ -237,7 +238,7 @@ cdef class Connection(Session):
         try:
             done = network.executor.run(self, requests, count)
         except Exception:
-            log.exception("executing a request of %s failed", self.address)
+            log.exception("a request failed", addr=self.address, client=self.id)
             self.flags |= CLOSE_NOW
             return count
         finally:
@@ -245,7 +246,7 @@ cdef class Connection(Session):
         if self.out.used and self.over_output_limit():
             self.flags |= CLOSE_NOW
         if done < count and not self.flags & STOPPED:
-            log.error("the executor left a request of %s that may run", self.address)
+            log.error("the executor left a request that may run", client=self.id)
             self.flags |= CLOSE_NOW
         return done
 
@@ -254,13 +255,13 @@ cdef class Connection(Session):
         cdef bytes text
         if status == HOSTILE:
             log.warning(
-                "Possible SECURITY ATTACK detected. %s sends POST or Host: lines, as a web page "
-                "does that was made to attack this server. Connection aborted.", self.address)
+                "possible SECURITY ATTACK: somebody sends POST or Host: lines, as a web page does "
+                "that was made to attack this server; connection aborted", addr=self.address)
             self.flags |= CLOSE_NOW
             return 0
         text = self.parser.error
         text = text.replace(b"%", PyBytes_FromStringAndSize(&self.parser.unexpected, 1))
-        log.debug("closing %s: %r", self.address, text)
+        log.verbose("protocol error", addr=self.address, client=self.id, error=text.decode("latin-1"))
         out_error(&self.out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
         self.flags |= CLOSING
         return 0
@@ -340,8 +341,8 @@ cdef class Connection(Session):
             return 0
         if not self.flags & (CLOSE_NOW | PRIMARY):
             self.network.client_query_buffer_limit_disconnections += 1
-            log.warning("closing %s (id %d): it reached the limit of its query buffer",
-                        self.address, self.id)
+            log.warning("client closed: it reached the limit of its query buffer",
+                        addr=self.address, client=self.id, bytes=size)
             self.flags |= CLOSE_NOW
         return 0
 
@@ -416,8 +417,8 @@ cdef class Connection(Session):
         if not over or self.flags & (CLOSE_NOW | PRIMARY):
             return False
         self.network.client_output_buffer_limit_disconnections += 1
-        log.warning("closing %s (id %d): %d bytes of output wait, more than its limit",
-                    self.address, self.id, size)
+        log.warning("client closed: it reached the limit of its output buffer",
+                    addr=self.address, client=self.id, bytes=size)
         return True
 
     cdef int flush(self) except -1:
@@ -583,7 +584,7 @@ cdef class Network:
             else:
                 refusal = self.executor.admit(connection)
         except Exception:
-            log.exception("admitting %s failed", connection.address)
+            log.exception("admission failed", addr=connection.address)
             refusal = "ERR internal error"
         if refusal is not None:
             self.last_id -= 1
@@ -613,10 +614,18 @@ cdef class Network:
             if connection.flags & AUTHENTICATED:
                 del self.unauthenticated[connection.id]
             elif self.handshake_timeout_ms and connection.created_ms < oldest:
-                log.info("closing %s (id %d): it did not log in in time",
-                         connection.address, connection.id)
+                log.verbose("client closed: it did not log in in time",
+                            addr=connection.address, client=connection.id)
                 self.drop(connection)
         return 0
+
+    def reset_statistics(self) -> None:
+        """Set INFO's counters to zero (CONFIG RESETSTAT)."""
+        self.total_connections_received = 0
+        self.total_reads_processed = self.total_writes_processed = 0
+        self.total_net_input_bytes = self.total_net_output_bytes = 0
+        self.client_query_buffer_limit_disconnections = 0
+        self.client_output_buffer_limit_disconnections = 0
 
     def close(self, id_: int) -> bool:
         """Close a connection by its id at the end of the turn; False if there is none."""
@@ -667,8 +676,8 @@ cdef class Network:
         try:
             self.executor.settle()
         except Exception:
-            log.critical("the turn's effects could not be settled: its replies are not sent",
-                         exc_info=True)
+            log.exception("effects could not be settled")
+            log.critical("the replies of a turn are not sent: its effects could not be settled")
             for connection in self.delivering:
                 connection.flags |= CLOSE_NOW
         for i in range(len(self.delivering)):
@@ -676,7 +685,7 @@ cdef class Network:
             try:
                 self.deliver(connection)
             except Exception:
-                log.exception("sending to %s failed", connection.address)
+                log.exception("sending failed", addr=connection.address)
                 self.drop(connection)
         self.delivering.clear()
         self.turning = False
@@ -705,7 +714,7 @@ cdef class Network:
             try:
                 connection.process()
             except Exception:
-                log.exception("going on with %s failed", connection.address)
+                log.exception("a request failed", addr=connection.address)
                 connection.flags |= CLOSE_NOW
         self.awake.clear()
         return 0
@@ -715,7 +724,7 @@ cdef class Network:
         if connection.closed:
             return 0
         if connection.out.failed:
-            log.error("closing %s: there is no memory for its replies", connection.address)
+            log.error("client closed: no memory for its replies", addr=connection.address)
             connection.flags |= CLOSE_NOW
         if not connection.flags & CLOSE_NOW and connection.out.used:
             connection.flush()
@@ -733,13 +742,13 @@ cdef class Network:
     def cron(self) -> None:
         """Enforce time-outs and soft limits; called ten times a second, each time for a tenth."""
         cdef Connection connection
-        cdef Py_ssize_t i
+        cdef Py_ssize_t _i
         self.now_ms = wall_ms()
         self.expire_unauthenticated()
         if not self.walk:
             self.walk = list(self.connections.values())
             self.walk_step = max(len(self.walk) // WALK_ROUNDS + 1, WALK_MINIMUM)
-        for i in range(min(self.walk_step, len(self.walk))):
+        for _i in range(min(self.walk_step, len(self.walk))):
             connection = self.walk.pop()
             if not connection.closed and self.is_due(connection):
                 self.drop(connection)
@@ -755,5 +764,5 @@ cdef class Network:
             return False
         if connection.flags & (REPLICA | PRIMARY | MONITOR | BLOCKED | PUBSUB):
             return False
-        log.debug("closing idle client %s (id %d)", connection.address, connection.id)
+        log.verbose("client closed: idle", addr=connection.address, client=connection.id)
         return True

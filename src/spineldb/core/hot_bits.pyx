@@ -22,7 +22,7 @@ from spineldb.core.bits cimport (
 )
 from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
-from spineldb.core.entry cimport INLINE_MAX, STICKY, entry_value, is_string
+from spineldb.core.entry cimport INLINE_MAX, STICKY, entry_block, entry_value, is_string
 from spineldb.core.keyspace cimport Found
 from spineldb.core.resp cimport Slice, out_array, out_int, out_null, parse_int
 from spineldb.core.slab cimport Block, block_data, block_new, block_release
@@ -39,6 +39,8 @@ cdef bytes ONE_SOURCE = errors.BitopNot().wire
 cdef bytes BAD_TYPE = errors.BitfieldType().wire
 cdef bytes BAD_OVERFLOW = errors.BitfieldOverflow().wire
 cdef bytes ONLY_GET = errors.BitfieldReadOnly().wire
+
+cdef int64_t INT64_MAX = 0x7fffffffffffffff
 
 cdef extern from *:
     ctypedef int64_t int128_t "__int128"
@@ -244,12 +246,22 @@ cdef int bitop(Call call, Slice* argv, int argc) except -1:
         free(sources)
 
 
+cdef bint fits(const uint8_t* entry, size_t size) noexcept nogil:
+    """Has the entry a block of its own with room for so many bytes, and not for far too many?"""
+    cdef Block* block = entry_block(entry)
+    if block is NULL or not is_string(entry) or block.references > 1:
+        return False
+    return size <= block.capacity <= 2 * size
+
+
 cdef int store_combination(Call call, Operation operation, Slice* argv, int argc,
                            Source* sources) except -1:
     cdef Found found
     cdef uint8_t[INLINE_MAX] small
     cdef size_t longest = 0
+    cdef size_t size
     cdef uint8_t* entry
+    cdef char* data
     cdef Block* block
     cdef int i
     # The sources are read where they lie. No look-up moves them: an expired key that is buried
@@ -271,23 +283,30 @@ cdef int store_combination(Call call, Operation operation, Slice* argv, int argc
         if entry is not NULL:
             call.db.remove(&found)
             call.changed(&argv[2], EVENT_GENERIC, b"del", 1)
+        out_int(call.out, 0)
+        return 0
+    if longest <= INLINE_MAX:
+        combine(operation, sources, argc - 3, small, longest)
+        call.db.put_string(&found, argv[2].data, argv[2].size, <char*>small, longest, NULL, -1,
+                           STICKY)
+    elif entry is not NULL and fits(entry, longest):
+        # In place: 1 MB takes 0.1 ms, and 2 more if the memory is new. Nothing can fail after the
+        # deadline was taken away.
+        call.db.set_deadline(&found, -1)
+        data = call.db.resize_string(&found, argv[2].data, argv[2].size, longest, &size)
+        combine(operation, sources, argc - 3, <uint8_t*>data, longest)
     else:
-        if longest <= INLINE_MAX:
-            combine(operation, sources, argc - 3, small, longest)
-            call.db.put_string(&found, argv[2].data, argv[2].size, <char*>small, longest, NULL,
-                               -1, STICKY)
-        else:
-            block = block_new(call.keyspace.slabs, longest)
-            if block is NULL:
-                raise MemoryError
-            try:
-                block.size = longest
-                combine(operation, sources, argc - 3, <uint8_t*>block_data(block), longest)
-                call.db.put_string(&found, argv[2].data, argv[2].size, block_data(block), longest,
-                                   block, -1, STICKY)
-            finally:
-                block_release(call.keyspace.slabs, block)
-        call.changed(&argv[2], EVENT_STRING, b"set", 1)
+        block = block_new(call.keyspace.slabs, longest)
+        if block is NULL:
+            raise MemoryError
+        try:
+            block.size = longest
+            combine(operation, sources, argc - 3, <uint8_t*>block_data(block), longest)
+            call.db.put_string(&found, argv[2].data, argv[2].size, block_data(block), longest,
+                               block, -1, STICKY)
+        finally:
+            block_release(call.keyspace.slabs, block)
+    call.changed(&argv[2], EVENT_STRING, b"set", 1)
     out_int(call.out, <int64_t>longest)
     return 0
 
@@ -367,8 +386,6 @@ cdef bint next_field(Call call, Slice* argv, int argc, int* at, Field* field) ex
         call.refuse(BAD_OFFSET)
     elif field.action != GET and not parse_int(argv[i + 3].data, argv[i + 3].size, &field.operand):
         call.refuse(NOT_INTEGER)
-    elif field.action != GET and last_bit(field) >= call.keyspace.string_limit * 8:
-        call.refuse(BAD_OFFSET)
     else:
         at[0] += words
         return True
@@ -399,10 +416,14 @@ cdef bint apply(const Field* field, int64_t old, int64_t* new) noexcept nogil:
         new[0] = <int64_t>exact
     elif field.overflow == FAIL:
         return False
-    elif field.overflow == SAT:
-        new[0] = <int64_t>(least if exact < least else most)
-    else:
+    elif field.overflow == WRAP:
         new[0] = extended(field, <uint64_t>exact & (~<uint64_t>0 >> (64 - field.bits)))
+    elif exact > most or (field.action == SET and most - exact > INT64_MAX):
+        # Redis takes the distance to the greatest in 64 bits, so what SET gives too far below for
+        # that saturates at the greatest: a replica of either kind must hold the same.
+        new[0] = <int64_t>most
+    else:
+        new[0] = <int64_t>least
     return True
 
 
@@ -431,6 +452,8 @@ cdef int run_fields(Call call, Slice* argv, int argc, bint reading) except -1:
         return 0
     if writes and reading:
         return call.refuse(ONLY_GET)
+    if <int64_t>needed > call.keyspace.string_limit:     # a field that begins below and ends above
+        return call.refuse(BAD_OFFSET)
     entry = call.first(&argv[1], &found) if writes else call.read_first(&argv[1], &found)
     if entry is not NULL:
         if not is_string(entry):

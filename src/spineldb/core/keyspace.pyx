@@ -27,6 +27,7 @@ from spineldb.core.entry cimport (
     OUTSIDE,
     STICKY,
     STRING,
+    TEXT,
     WIDE,
     WIDE_BYTES,
     Kind,
@@ -76,7 +77,7 @@ from spineldb.core.table cimport (
     table_scan,
     table_walk,
 )
-from spineldb.core.wheel cimport wheel_bytes, wheel_delete, wheel_new, wheel_push
+from spineldb.core.wheel cimport wheel_bytes, wheel_count, wheel_delete, wheel_new, wheel_push
 
 import os
 
@@ -86,6 +87,7 @@ cdef int64_t NARROW_DEADLINE = <int64_t>1 << 48      # a later one needs eight b
 cdef int64_t ACCESS_CYCLE = 65535                    # access clocks are 1 .. ACCESS_CYCLE; 0 is long ago
 cdef size_t GROWTH_STEP = <size_t>8 << 20            # a growing block doubles up to this, then adds it
 cdef int64_t WALK_SLICE = 64                         # entries per step of a walk between looks at the clock
+cdef int TTL_SAMPLES = 64                            # keys looked at for INFO's avg_ttl
 cdef size_t EMBEDDED_MAX = 44                        # longest string that OBJECT ENCODING calls embstr
 cdef int LFU_INITIAL = 5                             # a new key's counter: some time to earn its keep
 cdef size_t SLOT_BYTES = 5                           # a table's reference and tag
@@ -643,6 +645,25 @@ cdef class Database:
         key = entry_key(entry, &size)
         return PyBytes_FromStringAndSize(key, <Py_ssize_t>size)
 
+    @property
+    def mean_ttl_ms(self) -> int:
+        """Milliseconds that keys with a deadline have left, on average over a few random ones."""
+        cdef int64_t total = 0
+        cdef int64_t seen = 0
+        cdef int64_t deadline
+        cdef int i
+        cdef Ref ref
+        if self.deadlines == 0:
+            return 0
+        for i in range(TTL_SAMPLES):
+            ref = table_random(self.table, self.keyspace.random())
+            if ref:
+                deadline = entry_deadline(<uint8_t*>at(self.slabs, ref))
+                if deadline > self.keyspace.now_ms:
+                    total += deadline - self.keyspace.now_ms
+                    seen += 1
+        return total // seen if seen else 0
+
     def idle_seconds(self, bytes key) -> int | None:
         """Return the seconds since the key was last used, or None without the key."""
         cdef Found found
@@ -667,7 +688,7 @@ cdef class Database:
         data = entry_value(entry, &size)
         if entry[0] & STICKY:
             return b"raw"
-        if size <= 20 and parse_int(data, size, &number):
+        if not entry[0] & TEXT and size <= 20 and parse_int(data, size, &number):
             return b"int"
         return b"embstr" if size <= EMBEDDED_MAX else b"raw"
 
@@ -703,7 +724,7 @@ cdef class Database:
     def flush(self) -> int:
         """Forget every key; the memory comes back in slices. Returns how many keys there were."""
         cdef Py_ssize_t count = len(self)
-        if count:
+        if count or wheel_count(self.wheel):
             self.keyspace.work.add(Drop.of(self.keyspace, self.table, self.wheel))
             self.table = table_new(self.slabs, &self.keyspace.hash_key, entry_key)
             self.wheel = wheel_new(self.slabs, self.keyspace.now_ms)

@@ -10,7 +10,7 @@ cdef enum:
 
 cdef class Socket(Connection):
     """A client on a plain TCP or unix socket."""
-    cdef readonly int fd         # -1 when it is closed
+    cdef int fd                  # -1 when it is closed
     cdef int polled              # what it is polled for: READABLE, WRITABLE
 
     cdef int adopt(self, int fd) except -1
@@ -50,7 +50,8 @@ cdef class Reactor(Network):
     cdef int event_next          # where the last turn stopped
     cdef int64_t complained_ms   # when the lack of descriptors was last logged
     cdef public int64_t turn_budget_us
-    cdef readonly uint64_t turns
+    cdef public uint64_t turns               # of the event loop's, how many ...
+    cdef public int64_t turns_ns             # ... and how long they took
 
     cdef int run_turn(self) except -1
     cdef int handle_events(self) except -1

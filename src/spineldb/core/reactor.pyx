@@ -16,7 +16,6 @@ A `Stream` is a client whose bytes travel by an asyncio transport (TLS). It take
 turns.
 """
 
-import logging
 import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -44,6 +43,8 @@ from spineldb.core.poller cimport (
 )
 from spineldb.core.resp cimport iovec, out_gather, out_sent, parser_space
 from spineldb.core.session cimport BLOCKED, CLOSE_NOW, CLOSING, POSTPONED, STOPPED, TLS, UNIX_SOCKET
+
+from spineldb.observability.logging import get_log
 
 cdef extern from * nogil:
     """
@@ -86,7 +87,7 @@ cdef extern from * nogil:
     ssize_t readv(int fd, const iovec* vectors, int count)
     ssize_t writev(int fd, const iovec* vectors, int count)
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 cdef enum:
     ACCEPTS = 64                 # connections taken from a listener at once
@@ -105,6 +106,11 @@ cdef class Socket(Connection):
 
     def __cinit__(self, Network network, *args, **kwargs):
         self.fd = -1
+
+    @property
+    def descriptor(self) -> int:
+        """The number of its socket, -1 if it is closed."""
+        return self.fd
 
     cdef int adopt(self, int fd) except -1:
         """Take a connected descriptor and have it polled."""
@@ -221,13 +227,13 @@ cdef class Socket(Connection):
 
     cdef void hang_up(self) noexcept:
         cdef Reactor reactor = <Reactor>self.network
-        cdef int i
+        cdef int _i
         if self.fd < 0:
             return
         poller_remove(reactor.poller, self.fd)
         if self.flags & CLOSING and self.polled & READABLE:
             # Unread input would turn the end into a reset, and the peer might lose the last reply.
-            for i in range(DRAIN):
+            for _i in range(DRAIN):
                 if c_recv(self.fd, reactor.input, RECEIVE, 0) <= 0:
                     break
         # A snapshot's child holds a copy of the descriptor: only shutdown() ends the connection.
@@ -256,7 +262,7 @@ cdef class Stream(Connection):
         try:
             self.received(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         except Exception:
-            log.exception("executing what %s sent failed", self.address)
+            log.exception("a request failed", addr=self.address, client=self.id)
             self.flags |= CLOSE_NOW
         self.network.wake(self)
 
@@ -296,7 +302,7 @@ cdef class Stream(Connection):
             else:
                 transport.abort()
         except Exception:
-            log.exception("closing the transport of %s failed", self.address)
+            log.exception("closing a transport failed", addr=self.address)
 
 
 cdef class Listener:
@@ -322,8 +328,8 @@ cdef class Listener:
             self.socket.close()
 
     cdef int accept_some(self) except -1:
-        cdef int i, fd
-        for i in range(ACCEPTS):
+        cdef int _i, fd
+        for _i in range(ACCEPTS):
             fd = accept_nonblocking(self.fd, NULL, NULL)
             if fd >= 0:
                 self.accept_one(fd)
@@ -333,7 +339,7 @@ cdef class Listener:
                 continue
             else:
                 if errno != EAGAIN:
-                    log.warning("accepting at %s failed: %s", self.name, os.strerror(errno))
+                    log.warning("accepting failed", listener=self.name, error=os.strerror(errno))
                 return 0
         return 0
 
@@ -355,7 +361,7 @@ cdef class Listener:
                 client.local_address = self.last_local
             client.adopt(fd)
         except OSError as error:
-            log.warning("a connection at %s could not be taken: %s", self.name, error)
+            log.warning("a connection could not be taken", listener=self.name, error=str(error))
             c_close(fd)
             return 0
         self.reactor.welcome(client)
@@ -374,8 +380,7 @@ cdef class Listener:
         cdef int fd
         if now - reactor.complained_ms > COMPLAIN_MS:
             reactor.complained_ms = now
-            log.error("there are no more file descriptors: connections at %s are refused",
-                      self.name)
+            log.error("no more file descriptors: connections are refused", listener=self.name)
         if reactor.reserve >= 0:
             c_close(reactor.reserve)
         fd = accept_nonblocking(self.fd, NULL, NULL)
@@ -461,10 +466,12 @@ cdef class Reactor(Network):
             self.run_turn()
         except Exception:
             self.turning = False
-            log.critical("a turn failed", exc_info=True)
+            log.exception("a turn failed")
 
     cdef int run_turn(self) except -1:
-        cdef int64_t ends = monotonic_ns() + self.turn_budget_us * 1000
+        cdef int64_t begun = monotonic_ns()
+        cdef int64_t ends = begun + self.turn_budget_us * 1000
+        cdef int64_t now
         cdef int received
         while True:
             self.turns += 1
@@ -472,7 +479,10 @@ cdef class Reactor(Network):
             self.begin_turn()
             received = self.handle_events()
             self.end_turn()
-            if received == 0 or monotonic_ns() >= ends:
+            now = monotonic_ns()
+            self.turns_ns += now - begun
+            begun = now
+            if received == 0 or now >= ends:
                 break
         self.turn_ends_ns = NEVER
         return 0
@@ -518,7 +528,7 @@ cdef class Reactor(Network):
             if what & WRITABLE and not client.closed:
                 self.wake(client)
         except Exception:
-            log.exception("serving %s failed", client.address)
+            log.exception("a request failed", addr=client.address, client=client.id)
             client.flags |= CLOSE_NOW
             self.wake(client)
         return 0

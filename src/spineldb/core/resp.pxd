@@ -53,8 +53,9 @@ cdef inline char* out_reserve(Output* out, size_t size) noexcept nogil:
     return out_grow(out, size)
 
 cdef void out_raw(Output* out, const char* data, size_t size) noexcept nogil
-cdef void out_simple(Output* out, const char* text, size_t size) noexcept nogil    # +text
-cdef void out_error(Output* out, const char* text, size_t size) noexcept nogil     # -text, CR LF as spaces
+cdef void out_simple(Output* out, const char* text, size_t size) noexcept nogil  # +text
+# -text, with CR and LF as spaces: it stays one line whatever users put into it
+cdef void out_error(Output* out, const char* text, size_t size) noexcept nogil
 cdef void out_int(Output* out, int64_t value) noexcept nogil                       # :1
 cdef void out_bulk(Output* out, const char* data, size_t size) noexcept nogil      # $n
 cdef void out_bulk_block(Output* out, Block* block) noexcept nogil                 # $n, pinned when big

@@ -23,6 +23,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcpy, memmove, memset
 
+from spineldb.core.numbers cimport DOUBLE_TEXT, format_double
 from spineldb.core.slab cimport (
     Block,
     Slabs,
@@ -488,11 +489,12 @@ cdef int put_verbatim(Output* out, object text, int protocol) except -1:
 
 
 cdef int put_float(Output* out, double value, int protocol) except -1:
-    cdef bytes text = repr(value).encode()
+    cdef char[DOUBLE_TEXT] text
+    cdef int size = format_double(value, text)
     if protocol == 3:
-        out_line(out, c",", PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        out_line(out, c",", text, size)
     else:
-        out_bulk(out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        out_bulk(out, text, size)
     return 0
 
 

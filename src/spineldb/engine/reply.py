@@ -11,7 +11,8 @@ wants it (the table stands in `docs/tour.md`). The classes here say what a plain
 
 from __future__ import annotations
 
-from typing import TypeAlias, Union
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from spineldb.core.resp import (
     NULL_ARRAY,
@@ -39,16 +40,7 @@ __all__ = [
 ]
 
 # An error inside a list (EXEC, scripts) is the exception itself; outside of lists it is raised.
-Reply: TypeAlias = Union[
-    bytes,
-    str,
-    int,
-    float,
-    None,
-    Shaped,
-    NullArray,
-    Exception,
-    list["Reply"],
-    tuple["Reply", ...],
-    dict["Reply", "Reply"],
-]
+Reply: TypeAlias = (
+    "bytes | str | int | float | Shaped | NullArray | Exception | Sequence[Reply]"
+    " | dict[Any, Any] | None"
+)

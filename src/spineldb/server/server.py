@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from spineldb import commands
+from spineldb.config.kinds import Refused
 from spineldb.config.settings import Settings
 from spineldb.core.reactor import Reactor
 from spineldb.core.session import SessionFlag
@@ -99,6 +100,13 @@ class Server:
         del how
         if self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)
+
+    def reload_certificates(self) -> None:
+        """Read TLS certificates and keys again, for later clients; keep the old ones if they fail."""
+        try:
+            self._listeners.reload_certificates()
+        except Refused as refusal:
+            log.warning("the old certificates stay in use", reason=str(refusal))
 
     async def stopped(self) -> None:
         """Wait until somebody stops the server (SHUTDOWN, a signal)."""

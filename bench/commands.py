@@ -1,0 +1,147 @@
+"""The commands whose CPU is compared, one line each: name, request, what must be there before.
+
+Placeholders are explained in `load.PLACEHOLDERS`. A request with `{each}` or `{fresh}` uses up
+what it finds, so its dataset is made anew for every round. A server that answers the first
+request with an error does not have the command and is left out of that row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STRINGS = ("SET {each} xxxxxxxxxx",)
+NUMBERS = ("SET {each} {number}",)
+DEADLINES = ("SET {each} xxxxxxxxxx EX {seconds}",)
+NOTHING = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row: `request` is measured on `keys` keys made by `setup`."""
+
+    name: str
+    request: str
+    setup: tuple[str, ...] = STRINGS
+    keys: int = 100_000
+    commands: int = 100_000
+    is_rebuilt: bool = False  # before every round, although no key is used up
+    is_varying: bool = False  # its replies have no constant number of lines
+
+
+# Measured at every depth of pipeline, on a million keys.
+HOT = (
+    Command("SET", "SET {key} {value}"),
+    Command("GET", "GET {key}"),
+    Command("INCR", "INCR {key}", NUMBERS),
+    Command("MSET (10)", "MSET" + " {key} {value}" * 10),
+)
+
+STRING_COMMANDS = (
+    Command("APPEND", "APPEND {key} xxxxxxxxxx", is_rebuilt=True),
+    Command("DECR", "DECR {key}", NUMBERS),
+    Command("DECRBY", "DECRBY {key} 7", NUMBERS),
+    Command("GET, missing", "GET {fresh}"),
+    Command("GETDEL", "GETDEL {each}"),
+    Command("GETEX", "GETEX {key}"),
+    Command("GETEX EX", "GETEX {key} EX {seconds}"),
+    Command("GETEX PERSIST", "GETEX {each} PERSIST", DEADLINES),
+    Command("GETRANGE", "GETRANGE {key} 2 5"),
+    Command("GETSET", "GETSET {key} {value}"),
+    Command("INCRBY", "INCRBY {key} 7", NUMBERS),
+    Command("INCRBYFLOAT", "INCRBYFLOAT {key} 0.5", NUMBERS),
+    Command("LCS", "LCS {key} {key}"),
+    Command("LCS LEN", "LCS {key} {key} LEN"),
+    Command("MGET (10)", "MGET" + " {key}" * 10, commands=30_000),
+    Command("MSETEX (10)", "MSETEX 10" + " {key} {value}" * 10 + " EX 10000", commands=30_000),
+    Command("MSETNX (10)", "MSETNX" + " {fresh} {value}" * 10, NOTHING, commands=30_000),
+    Command("PSETEX", "PSETEX {key} 10000000 {value}"),
+    Command("SET, new", "SET {fresh} {value}", NOTHING),
+    Command("SET EX", "SET {key} {value} EX {seconds}"),
+    Command("SET GET", "SET {key} {value} GET"),
+    Command("SET IFEQ", "SET {key} xxxxxxxxxx IFEQ xxxxxxxxxx"),
+    Command("SET KEEPTTL", "SET {key} {value} KEEPTTL", DEADLINES),
+    Command("SET NX, new", "SET {fresh} {value} NX", NOTHING),
+    Command("SET XX", "SET {key} {value} XX"),
+    Command("SETEX", "SETEX {key} {seconds} {value}"),
+    Command("SETNX, new", "SETNX {fresh} {value}", NOTHING),
+    Command("SETNX, there", "SETNX {key} {value}"),
+    Command("SETRANGE", "SETRANGE {key} 5 yyyyy"),
+    Command("STRLEN", "STRLEN {key}"),
+    Command("SUBSTR", "SUBSTR {key} 2 5"),
+    Command("DELIFEQ", "DELIFEQ {each} xxxxxxxxxx"),
+)
+
+BITMAP_COMMANDS = (
+    Command("BITCOUNT", "BITCOUNT {key}"),
+    Command("BITCOUNT, range", "BITCOUNT {key} 2 7"),
+    Command("BITCOUNT BIT", "BITCOUNT {key} 5 {bit} BIT"),
+    Command("BITFIELD GET", "BITFIELD {key} GET u8 {bit}"),
+    Command("BITFIELD SET", "BITFIELD {key} SET u8 {bit} {number}"),
+    Command("BITFIELD INCRBY", "BITFIELD {key} OVERFLOW SAT INCRBY i5 {bit} 1"),
+    Command("BITFIELD_RO", "BITFIELD_RO {key} GET u8 {bit}"),
+    Command("BITOP AND", "BITOP AND d {key} {key}"),
+    Command("BITOP ANDOR", "BITOP ANDOR d {key} {key} {key}"),
+    Command("BITOP DIFF", "BITOP DIFF d {key} {key}"),
+    Command("BITOP DIFF1", "BITOP DIFF1 d {key} {key}"),
+    Command("BITOP NOT", "BITOP NOT d {key}"),
+    Command("BITOP ONE", "BITOP ONE d {key} {key}"),
+    Command("BITOP OR", "BITOP OR d {key} {key}"),
+    Command("BITOP XOR", "BITOP XOR d {key} {key}"),
+    Command("BITPOS", "BITPOS {key} 1"),
+    Command("BITPOS, range", "BITPOS {key} 1 {byte} 9"),
+    Command("GETBIT", "GETBIT {key} {bit}"),
+    Command("SETBIT", "SETBIT {key} {bit} 1"),
+)
+
+KEY_COMMANDS = (
+    Command("COPY", "COPY {each} {fresh}"),
+    Command("DBSIZE", "DBSIZE"),
+    Command("DEL", "DEL {each}"),
+    Command("DEL (10)", "DEL" + " {each}" * 10, commands=10_000),
+    Command("EXISTS", "EXISTS {key}"),
+    Command("EXPIRE", "EXPIRE {key} {seconds}"),
+    Command("EXPIRE GT", "EXPIRE {key} {seconds} GT", DEADLINES),
+    Command("EXPIRE NX", "EXPIRE {key} {seconds} NX", is_rebuilt=True),
+    Command("EXPIRE XX", "EXPIRE {key} {seconds} XX", DEADLINES),
+    Command("EXPIREAT", "EXPIREAT {key} 33177117420"),
+    Command("EXPIRETIME", "EXPIRETIME {key}", DEADLINES),
+    Command("KEYS, of 100", "KEYS k:*", keys=100, commands=10_000),
+    Command("KEYS, one of 100", "KEYS k:000000000042", keys=100, commands=40_000),
+    Command("MOVE", "MOVE {each} 1"),
+    Command("OBJECT ENCODING", "OBJECT ENCODING {key}"),
+    Command("OBJECT IDLETIME", "OBJECT IDLETIME {key}"),
+    Command("OBJECT REFCOUNT", "OBJECT REFCOUNT {key}"),
+    Command("MEMORY USAGE", "MEMORY USAGE {key}"),
+    Command("PERSIST", "PERSIST {each}", DEADLINES),
+    Command("PEXPIRE", "PEXPIRE {key} 10000000"),
+    Command("PEXPIREAT", "PEXPIREAT {key} 33177117420000"),
+    Command("PEXPIRETIME", "PEXPIRETIME {key}", DEADLINES),
+    Command("PTTL", "PTTL {key}", DEADLINES),
+    Command("RANDOMKEY", "RANDOMKEY"),
+    Command("RENAME", "RENAME {each} {fresh}"),
+    Command("RENAMENX", "RENAMENX {each} {fresh}"),
+    Command("SCAN", "SCAN 0 COUNT 10", commands=40_000, is_varying=True),
+    Command("SCAN MATCH", "SCAN 0 MATCH *7 COUNT 10", commands=40_000, is_varying=True),
+    Command("SCAN TYPE", "SCAN 0 TYPE string COUNT 10", commands=40_000, is_varying=True),
+    Command("SWAPDB", "SWAPDB 0 1"),
+    Command("TOUCH", "TOUCH {key}"),
+    Command("TTL", "TTL {key}", DEADLINES),
+    Command("TTL, without", "TTL {key}"),
+    Command("TYPE", "TYPE {key}"),
+    Command("UNLINK", "UNLINK {each}"),
+)
+
+CONNECTION_COMMANDS = (
+    Command("CLIENT ID", "CLIENT ID", NOTHING),
+    Command("ECHO", "ECHO {value}", NOTHING),
+    Command("PING", "PING", NOTHING),
+    Command("SELECT", "SELECT 0", NOTHING),
+    Command("TIME", "TIME", NOTHING),
+)
+
+FAMILIES = {
+    "Strings": STRING_COMMANDS,
+    "Bitmaps": BITMAP_COMMANDS,
+    "Keys": KEY_COMMANDS,
+    "Connection": CONNECTION_COMMANDS,
+}

@@ -1,0 +1,14 @@
+"""What is measured, in the order of the report."""
+
+from __future__ import annotations
+
+from bench.rows import cpu, large, memory, server, stalls
+
+ROWS = (
+    *cpu.HOT_ROWS,
+    *memory.ROWS,
+    *stalls.ROWS,
+    *server.ROWS,
+    *large.ROWS,
+    *cpu.OTHER_ROWS,
+)
