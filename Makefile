@@ -36,7 +36,7 @@ test: build
 check: build
 	$(BIN)/ruff format --check -q $(CHECKED)
 	$(BIN)/ruff check -q $(CHECKED)
-	$(BIN)/cython-lint -q src
+	PATH=$(BIN):$$PATH cython-lint src
 	$(BIN)/mypy
 	$(BIN)/pyright --warnings
 	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml --ignore-missing-stub --concise \

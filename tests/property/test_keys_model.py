@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+
 from tests.support.composed import Composed
 
 NAMES = st.sampled_from([b"", b"a", b"b", b"key:3", b"\x00\xff", b"w" * 300])
