@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests import servers
 
 import spineldb
+from tests import servers
 
 FOLDER = Path(__file__).parent.parent.parent / "examples"
 EXAMPLES = sorted(path.name for path in FOLDER.glob("*.py"))
