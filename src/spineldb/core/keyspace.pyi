@@ -61,7 +61,7 @@ class Keyspace:
         self,
         databases: int = 16,
         seed: builtins.bytes | None = None,
-        reserve: int = 0,
+        reserve: int = ...,
         now_ms: int = 0,
     ) -> None: ...
     @property
