@@ -744,7 +744,7 @@ cdef char* parser_space(Parser* parser, Slabs* slabs, size_t* room) noexcept nog
     cdef Block* block = parser.block
     cdef size_t capacity
     if block.size == block.capacity:
-        capacity = block.capacity * 2
+        capacity = block.capacity * (4 if block.capacity < REUSE_FROM else 2)
         if capacity > <size_t>parser.bulk:
             capacity = <size_t>parser.bulk
         block = block_resize(slabs, block, capacity)
