@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from _pytest._code.code import TerminalRepr
+
 from tests import servers
 from tests.transcripts import transcript
 from tests.transcripts.runner import Mismatch, replay

@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from spineldb.client import ErrorReply
 from tests import servers
 from tests.transcripts import notation, transcript
 from tests.transcripts.runner import SILENCE_SECONDS, Conversation
 from tests.transcripts.transcript import NONE, Mark, Section, Step, Transcript
-
-from spineldb.client import ErrorReply
 
 FOLDER = Path(__file__).parent
 FIRST_SECONDS = 0.4  # a request not answered by then is not answered

@@ -13,10 +13,9 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from spineldb.client import NULL_ARRAY, Address, Client, ConnectionLost, ErrorReply, connect
 from tests.transcripts import notation, transcript
 from tests.transcripts.transcript import CLOSED, NONE, Mark, Section, Step
-
-from spineldb.client import NULL_ARRAY, Address, Client, ConnectionLost, ErrorReply, connect
 
 REPLY_SECONDS = 10.0  # a reply that takes longer is missing
 SILENCE_SECONDS = 0.05  # how long `none` watches

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.transcripts import notation
-from tests.transcripts.notation import matches, parse, write
 
 from spineldb.client import NULL_ARRAY, Double, ErrorReply, Map, Set, Verbatim
+from tests.transcripts import notation
+from tests.transcripts.notation import matches, parse, write
 
 
 @pytest.mark.parametrize(

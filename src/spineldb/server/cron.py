@@ -62,10 +62,7 @@ class Cron:
     @property
     def spent_in_commands_ns(self) -> int:
         """Time spent in commands since the start."""
-        commands = self._engine.dispatcher.commands.values()
-        return sum(
-            one.spent_ns for command in commands for one in (command, *_subcommands(command))
-        )
+        return sum(command.spent_ns for command in self._engine.dispatcher.everything())
 
     @property
     def mean_turn_us(self) -> int:
@@ -123,8 +120,3 @@ class Cron:
         """Do a slice of the deferred work: free what was flushed, move entries together."""
         left = not self._paused and self._engine.keyspace.run_work(BUDGET_US)
         self._later("work", 0 if left else TICK_SECONDS)
-
-
-def _subcommands(command: object) -> list[object]:
-    subcommands = getattr(command, "subcommands", None)
-    return list(subcommands.values()) if subcommands else []
