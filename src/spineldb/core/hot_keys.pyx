@@ -9,7 +9,7 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp
 
-from spineldb.core.call cimport Body, Call, body, keyword
+from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_NEW, EVENT_OVERWRITTEN, EVENT_TYPE_CHANGED
 from spineldb.core.entry cimport KIND_MASK, entry_deadline, entry_key
 from spineldb.core.glob cimport glob_match
