@@ -101,7 +101,7 @@ def _attended(database: Database) -> set[bytes]:
     categories=KEYSPACE | Category.DANGEROUS,
 )
 def swapdb(ctx: Context, index1: bytes, index2: bytes) -> str:
-    """Exchange the contents of two databases. O(N) in the keys that are watched or awaited there."""
+    """Exchange the contents of two databases. O(N) in the keys watched or awaited there."""
     numbers = _index(index1, errors.SwapFirst), _index(index2, errors.SwapSecond)
     if not all(0 <= number < len(ctx.databases) for number in numbers):
         raise errors.DatabaseOutOfRange

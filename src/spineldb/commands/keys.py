@@ -113,9 +113,10 @@ def keys(pattern: bytes) -> list[bytes]:
 def scan(cursor: bytes, *options: bytes) -> list[bytes | list[bytes]]:
     """Return some of the keys, and the cursor with which to ask for more.
 
-    Every key that exists from the first call (cursor 0) to the last (which answers 0) is returned at
-    least once, whatever is written meanwhile. COUNT bounds the work of a call, not its matches; it
-    is rounded up to whole buckets of the table, about nine keys each. O(1) for a call, O(N) for all.
+    Every key that exists from the first call (cursor 0) to the last (which answers 0) is returned
+    at least once, whatever is written meanwhile. COUNT bounds the work of a call, not its matches;
+    it is rounded up to whole buckets of the table, about nine keys each. O(1) for a call, O(N) for
+    all.
     """
 
 
@@ -277,9 +278,7 @@ def move(key: bytes, db: bytes) -> int:
 objects = family.container("OBJECT", since="2.2.3", help_since="6.2.0")
 
 
-@objects.command(
-    "OBJECT ENCODING key", READONLY, since="2.2.3", key=RO, tips=CHANGES_BY_ITSELF
-)
+@objects.command("OBJECT ENCODING key", READONLY, since="2.2.3", key=RO, tips=CHANGES_BY_ITSELF)
 def object_encoding(ctx: Context, key: bytes) -> bytes | None:
     """Name the way in which a value is stored. O(1)."""
     encoding = ctx.db.encoding(key)

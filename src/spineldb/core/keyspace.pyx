@@ -76,7 +76,7 @@ from spineldb.core.table cimport (
     table_scan,
     table_walk,
 )
-from spineldb.core.wheel cimport wheel_bytes, wheel_delete, wheel_new, wheel_push
+from spineldb.core.wheel cimport wheel_bytes, wheel_count, wheel_delete, wheel_new, wheel_push
 
 import os
 
@@ -723,7 +723,7 @@ cdef class Database:
     def flush(self) -> int:
         """Forget every key; the memory comes back in slices. Returns how many keys there were."""
         cdef Py_ssize_t count = len(self)
-        if count:
+        if count or wheel_count(self.wheel):
             self.keyspace.work.add(Drop.of(self.keyspace, self.table, self.wheel))
             self.table = table_new(self.slabs, &self.keyspace.hash_key, entry_key)
             self.wheel = wheel_new(self.slabs, self.keyspace.now_ms)
