@@ -24,8 +24,10 @@ MAP = """
     config
     observability
     core.slab core.work core.glob core.numbers
-    core.hashing
+    core.hashing core.wheel
     core.resp
+    core.segment
+    core.walk
     core.table
     core.packed core.chunks core.tree
     core.lists core.hashes core.sets core.zsets core.streams

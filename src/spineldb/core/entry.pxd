@@ -34,6 +34,7 @@ cdef enum:
     WIDE = 0x20
     STICKY = 0x40                # a string: `raw` whatever its size; others: keeps its encoding
     PACKED = 0x80
+    TEXT = 0x80                  # a string: never called `int`, whatever its digits (INCRBYFLOAT's)
 
     HEADER = 5
     CLOCK = 3                    # where the access clock stands

@@ -6,7 +6,7 @@ from libc.string cimport memcmp, memcpy
 
 from spineldb.core.call cimport Body, Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
-from spineldb.core.entry cimport entry_block, entry_deadline, entry_value, is_string
+from spineldb.core.entry cimport entry_block, entry_deadline, TEXT, entry_value, is_string
 from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport LONG_DOUBLE_TEXT, SUM_DONE, SUM_NOT_FINITE, Sum, add_long_double
 from spineldb.core.resp cimport (
@@ -112,6 +112,8 @@ cdef bint read_options(Options* options, Slice* argv, int argc, int allowed) noe
         if not one & allowed:
             return False
         if one & (NX | XX | IFEQ) and flags & (NX | XX | IFEQ) & ~one:
+            return False
+        if one == IFEQ and flags & IFEQ:
             return False
         if one & (TIMES | KEEPTTL | PERSIST):
             if flags & (TIMES | KEEPTTL | PERSIST) & ~one:
@@ -553,7 +555,7 @@ cdef int incrbyfloat(Call call, Slice* argv, int argc) except -1:
         return call.refuse(NAN_OR_INFINITY if sum_ == SUM_NOT_FINITE else NOT_FLOAT)
     result.data = text
     result.block = NULL
-    call.db.put_string(&found, argv[1].data, argv[1].size, text, result.size, NULL, deadline, 0)
+    call.db.put_string(&found, argv[1].data, argv[1].size, text, result.size, NULL, deadline, TEXT)
     call.changed(&argv[1], EVENT_STRING, b"incrbyfloat", 1)
     propagate_set(call, &argv[1], &result, -1, True)
     out_bulk(call.out, text, result.size)

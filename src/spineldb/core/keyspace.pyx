@@ -27,6 +27,7 @@ from spineldb.core.entry cimport (
     OUTSIDE,
     STICKY,
     STRING,
+    TEXT,
     WIDE,
     WIDE_BYTES,
     Kind,
@@ -687,7 +688,7 @@ cdef class Database:
         data = entry_value(entry, &size)
         if entry[0] & STICKY:
             return b"raw"
-        if size <= 20 and parse_int(data, size, &number):
+        if not entry[0] & TEXT and size <= 20 and parse_int(data, size, &number):
             return b"int"
         return b"embstr" if size <= EMBEDDED_MAX else b"raw"
 

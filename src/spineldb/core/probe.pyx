@@ -4,6 +4,7 @@ Nothing in the server imports this module. Property tests drive a table and a `d
 through it, and its `measure` prints what a table costs on the machine at hand.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -183,6 +184,7 @@ cdef int collect(void* context, uint64_t hash, Ref* ref) except -2:
     return 0
 
 
+@cython.no_gc_clear              # the allocator must outlive the table
 cdef class TableProbe:
     """A table of entries with byte strings for keys and values.
 
@@ -193,6 +195,7 @@ cdef class TableProbe:
     cdef Slabs* slabs
     cdef Table* table
     cdef HashKey key
+    cdef bint draining
 
     def __cinit__(self, allocator: SlabsProbe, seed: bytes = b"seed", weak: bool = False):
         self.allocator = allocator
@@ -204,7 +207,10 @@ cdef class TableProbe:
 
     def __dealloc__(self):
         if self.table is not NULL:
-            self.clear()
+            while self.draining and not self.drain(1 << 30):
+                pass
+            if not self.draining:
+                self.clear()
             table_delete(self.table)
 
     def clear(self) -> None:
@@ -345,6 +351,7 @@ cdef class TableProbe:
 
     def drain(self, limit: int) -> bool:
         """Free some entries of a table that is being dropped; True when it is empty."""
+        self.draining = True
         return bool(table_drain(self.table, limit, free_entry, <void*>self))
 
     def defragment(self, position: int, limit: int) -> tuple[int, bool, int]:
@@ -368,6 +375,7 @@ cdef int delete_others(void* context, uint64_t hash, Ref* ref) except -2:
     return 0
 
 
+@cython.no_gc_clear
 cdef class WheelProbe:
     """A timing wheel; `advance` calls back with each prefix it hands out."""
 
