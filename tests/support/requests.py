@@ -64,6 +64,7 @@ class Requests:
     edge: float = 0.1  # share of the words that stand at a boundary
     big: float = 0.01  # share of the values that are longer than a buffer
     now_ms: int = 1_700_000_000_000
+    patient: bool = False  # nothing may expire while they are sent
     without: frozenset[str] = frozenset()  # tokens of options that are left out
     keys: Sequence[bytes] = tuple(KEYS)
 
@@ -84,8 +85,23 @@ class Requests:
 
     def one(self) -> list[bytes]:
         """Return the next request."""
-        request = self.valid(self.chance.choice(self.commands))
-        return self.damaged(request) if self.chance.random() < self.broken else request
+        while True:
+            request = self.valid(self.chance.choice(self.commands))
+            if self.chance.random() < self.broken:
+                request = self.damaged(request)
+            if not self.patient or not self.hasty(request):
+                return request
+
+    def hasty(self, request: Sequence[bytes]) -> bool:
+        """Tell whether it could give a key a deadline in the next few minutes."""
+        if not _DEADLINES.intersection(word.lower() for word in request):
+            return False
+        spans = range(1, HASTE_MS + 1)
+        moments = range(self.now_ms, self.now_ms + HASTE_MS)
+        return any(
+            span in spans or span in moments or span * 1000 in moments
+            for span in (int(word) for word in request if word.isdigit() and len(word) < 20)
+        )
 
     def valid(self, command: Command) -> list[bytes]:
         """Return a request that follows the command's grammar; its words may still be refused."""
@@ -160,8 +176,8 @@ class Requests:
         if argument.name == "numkeys":
             return b"numkeys"  # filled in when the keys are known
         special = _BY_NAME.get(argument.name)
-        if special is not None and chance.random() > self.edge:
-            return chance.choice(special)
+        if special is not None:
+            return chance.choice(EDGES if chance.random() < self.edge else special)
         kind = argument.type
         if kind == "key":
             return chance.choice(self.keys)
@@ -202,6 +218,10 @@ class Requests:
         return request or [b""]
 
 
+HASTE_MS = 600_000
+_DEADLINES = frozenset(
+    b"ex px exat pxat expire pexpire expireat pexpireat setex psetex".split()
+)
 _WORDS_OF_OPTIONS = frozenset(
     word
     for token in ("NX", "XX", "EX", "PX", "EXAT", "PXAT", "KEEPTTL")
@@ -217,8 +237,8 @@ _BY_NAME: dict[str, list[bytes]] = {
     "index2": NUMBERS[:4],
     "db": NUMBERS[:4],
     "destination-db": NUMBERS[:4],
-    "seconds": [b"100", b"100000", b"1", b"0", b"-1"],
-    "milliseconds": [b"100000", b"100000000", b"1", b"0", b"-1"],
+    "seconds": [b"1000000", b"30000000", b"1", b"0", b"-1"],
+    "milliseconds": [b"1000000", b"100000000", b"1", b"0", b"-1"],
     "type": [b"string", b"hash", b"nothing", b"STRING"],
     "bit": [b"0", b"1", b"0", b"1", b"2"],
     "section": [b"all", b"everything", b"server", b"KEYSPACE", b"default", b"nothing"],
