@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PYTEST := $(PY) -m pytest -n auto -q
 SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxd') setup.py
-CHECKED := src tests bench docs setup.py
+CHECKED := src tests bench docs examples setup.py
 # The folder a variant of the compiled modules is built into, beside the one in src/.
 VARIANT = build/$(1)/lib
 
@@ -36,7 +36,7 @@ test: build
 check: build
 	$(BIN)/ruff format --check -q $(CHECKED)
 	$(BIN)/ruff check -q $(CHECKED)
-	$(BIN)/cython-lint -q src
+	PATH=$(BIN):$$PATH cython-lint src
 	$(BIN)/mypy
 	$(BIN)/pyright --warnings
 	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml --ignore-missing-stub --concise \

@@ -5,6 +5,9 @@ side. The real servers are programs of the reader's own machine:
 
     SPINELDB_REDIS8=/path/to/redis-server (8.2.3)    SPINELDB_VALKEY9=.../valkey-server (9.1.2)
     SPINELDB_REDIS7=/path/to/redis-server (7.0.15)
+
+SPINELDB_SUBJECT=redis8 runs the tests against that server instead of ours: so we learn whether a
+test asks for what the real server does.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import spineldb
 from spineldb.client import Address, Client, ConnectionLost, ErrorReply
 
 REAL = {"redis8": "SPINELDB_REDIS8", "valkey9": "SPINELDB_VALKEY9", "redis7": "SPINELDB_REDIS7"}
+SUBJECT = os.environ.get("SPINELDB_SUBJECT")
 START_SECONDS = 20.0
 ATTEMPTS = 3  # a free port may be taken by somebody else before the server binds it
 
@@ -79,7 +83,9 @@ def real_program(name: str) -> str | None:
 
 
 def start_spineldb(folder: Path, *options: str) -> Server:
-    """Start our server, wait until it answers."""
+    """Start the server under test, which is ours unless SPINELDB_SUBJECT says otherwise."""
+    if SUBJECT:
+        return start_real(SUBJECT, folder, *options)
     program = [sys.executable, "-m", "spineldb.cli.server", "--host", "127.0.0.1"]
     return _start(program, folder, options)
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 DEFAULT_PORT: Final = 7878
+PLAIN_SCHEMES: Final = frozenset({"redis", "spinel", "valkey"})
+TLS_SCHEMES: Final = frozenset({"rediss", "spinels", "valkeys"})
 RECEIVE_BYTES: Final = 64 * 1024
 
 
@@ -319,9 +321,9 @@ class Address:
         Raises ValueError for anything else.
         """
         parts = urlsplit(uri)
-        if parts.scheme not in ("redis", "rediss", "spinel", "spinels", "valkey", "valkeys"):
+        if parts.scheme not in PLAIN_SCHEMES | TLS_SCHEMES:
             raise ValueError("Invalid URI scheme")
-        if parts.scheme.endswith("s") and tls is None:
+        if parts.scheme in TLS_SCHEMES and tls is None:
             tls = ssl.create_default_context()
         user, password = parts.username, parts.password
         if user and password is None:

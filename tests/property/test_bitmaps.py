@@ -7,9 +7,9 @@ from functools import reduce
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.bench import Bench
 
 from spineldb.commands import bitmaps, strings
+from tests.support.bench import Bench
 
 FAMILIES = (strings.family, bitmaps.family)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.bench import Bench
 
 from spineldb.commands import strings
+from tests.support.bench import Bench
 
 # Few letters make many ties; up to three words of 64 columns.
 TEXTS = st.one_of(

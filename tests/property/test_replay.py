@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from tests.support.composed import DAY_MS, Composed
 
 WORDS = [

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from spineldb.client import INCOMPLETE, Decoder, ErrorReply
+from spineldb.commands import databases, keys, strings
 from spineldb.core.connection import Network
 from spineldb.core.effects import RecordingSink
 from spineldb.core.keyspace import Database
-
-from spineldb.client import INCOMPLETE, Decoder, ErrorReply
-from spineldb.commands import databases, keys, strings
 from spineldb.server.composition import compose
 
 START_MS = 1_700_000_000_000

@@ -5,7 +5,8 @@ r"""The one-line notation of replies, for both protocols at once.
     "abc\x00"  =txt"abc"      bulk string, verbatim string
     nil  nil*                 null, null array (RESP3 knows one null)
     #t  #f                    boolean
-    [a b]  ~[a b]  >[a b]     array, set, push; %{k v} is a map
+    [a b]  ~[a b]  >[a b]     array, set, push
+    %{k v}  |{k v}            map; attribute, in front of the reply it describes
     +"a b"  -"ERR a"          inside containers, simple strings and errors with blanks are quoted
 
 What RESP2 sends for a RESP3 type follows from the type: a map is a flat array, a set an array, a
@@ -32,6 +33,7 @@ from typing import Any
 from spineldb.cli.quoting import quoted, split
 from spineldb.client import (
     NULL_ARRAY,
+    Attribute,
     BigNumber,
     Double,
     ErrorReply,
@@ -97,6 +99,7 @@ _CONTAINERS: dict[str, tuple[type[list[Any]], str]] = {
     "~[": (Set, "]"),
     ">[": (Push, "]"),
     "%{": (Map, "}"),
+    "|{": (Attribute, "}"),
 }
 
 
@@ -119,7 +122,7 @@ def _value(reader: _Reader) -> Any:
 
 def _container(reader: _Reader) -> Any:
     unordered = reader.accept(r"<unordered>\s*")
-    opened = reader.accept(r"\[|~\[|>\[|%\{")
+    opened = reader.accept(r"\[|~\[|>\[|%\{|\|\{")
     if not opened:
         return ...
     kind, closing = _CONTAINERS[opened[0]]
@@ -133,11 +136,11 @@ def _container(reader: _Reader) -> Any:
 
 
 def _build(kind: type[list[Any]], items: list[Any]) -> list[Any]:
-    if kind is not Map:
+    if not issubclass(kind, Map):
         return kind(items)
     if items and items[-1] is REST:
         items = [*items, REST]  # the rest of a map is a pair too
-    return Map(zip(items[::2], items[1::2], strict=True))
+    return kind(zip(items[::2], items[1::2], strict=True))
 
 
 def _regex(reader: _Reader) -> Any:
@@ -230,7 +233,8 @@ def _write_container(value: list[Any], depth: int) -> str:
     if isinstance(value, Map):
         items = [item for pair in value for item in pair]
         items = items[:-1] if items and items[-1] is REST else items
-        return "%{" + " ".join(write(item, depth + 1) for item in items) + "}"
+        sigil = "|{" if isinstance(value, Attribute) else "%{"
+        return sigil + " ".join(write(item, depth + 1) for item in items) + "}"
     sigil = {Set: "~", Push: ">"}.get(type(value), "")
     return sigil + "[" + " ".join(write(item, depth + 1) for item in value) + "]"
 

@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from spineldb.client import ErrorReply
 from tests import servers
 from tests.transcripts import notation, transcript
-from tests.transcripts.runner import SILENCE_SECONDS, Conversation, receive
+from tests.transcripts.runner import SILENCE_SECONDS, Conversation
 from tests.transcripts.transcript import NONE, Mark, Section, Step, Transcript
-
-from spineldb.client import ErrorReply
 
 FOLDER = Path(__file__).parent
 FIRST_SECONDS = 0.4  # a request not answered by then is not answered
@@ -73,10 +72,10 @@ def _ask(conversation: Conversation, step: Step, remarks: list[str]) -> list[Any
         return [NONE]
     expected = step.expected(conversation.protocol, real=True)
     silent = expected[:1] == [NONE]
-    answers = [receive(client, SILENCE_SECONDS if silent else FIRST_SECONDS)]
+    answers = [conversation.receive(client, SILENCE_SECONDS if silent else FIRST_SECONDS)]
     more = RAW_SECONDS if step.sigil == ">>" else MORE_SECONDS
     while not isinstance(answers[-1], Mark):
-        answers.append(receive(client, more))
+        answers.append(conversation.receive(client, more))
     if answers[-1] is NONE and len(answers) > 1:
         answers.pop()
     for wanted, given in zip(expected, answers, strict=False):

@@ -13,10 +13,9 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from spineldb.client import NULL_ARRAY, Address, Client, ConnectionLost, ErrorReply, connect
 from tests.transcripts import notation, transcript
 from tests.transcripts.transcript import CLOSED, NONE, Mark, Section, Step
-
-from spineldb.client import NULL_ARRAY, Address, Client, ConnectionLost, ErrorReply, connect
 
 REPLY_SECONDS = 10.0  # a reply that takes longer is missing
 SILENCE_SECONDS = 0.05  # how long `none` watches
@@ -37,6 +36,7 @@ class Conversation:
         self.protocol = protocol
         self.kept: notation.Variables = {}
         self._clients: dict[str, Client] = {}
+        self._ended: set[Client] = set()
 
     def __enter__(self) -> Self:
         with self._open(greeted=True) as client:
@@ -73,20 +73,21 @@ class Conversation:
 
     def silent(self, seconds: float = 0.0) -> bool:
         """Tell whether nothing has arrived that nobody asked for."""
-        return not select.select(list(self._clients.values()), [], [], seconds)[0]
+        open_ones = [client for client in self._clients.values() if client not in self._ended]
+        return not select.select(open_ones, [], [], seconds)[0]
 
-
-def receive(client: Client, seconds: float) -> Any:
-    """Return the next reply of any kind, NONE if there is none in time, or CLOSED."""
-    client.settimeout(seconds)
-    try:
-        return client.receive_any()
-    except TimeoutError:
-        return NONE
-    except (ConnectionLost, ConnectionResetError):
-        return CLOSED
-    finally:
-        client.settimeout(REPLY_SECONDS)
+    def receive(self, client: Client, seconds: float) -> Any:
+        """Return the next reply of any kind, NONE if there is none in time, or CLOSED."""
+        client.settimeout(seconds)
+        try:
+            return client.receive_any()
+        except TimeoutError:
+            return NONE
+        except (ConnectionLost, ConnectionError):
+            self._ended.add(client)
+            return CLOSED
+        finally:
+            client.settimeout(REPLY_SECONDS)
 
 
 def replay(address: Address, section: Section, protocol: int, *, real: bool = False) -> None:
@@ -99,7 +100,8 @@ def replay(address: Address, section: Section, protocol: int, *, real: bool = Fa
             client = conversation.send(step)
             for expected in step.expected(protocol, real=real):
                 seconds = SILENCE_SECONDS if expected is NONE else REPLY_SECONDS
-                _compare(step, expected, receive(client, seconds), conversation)
+                received = conversation.receive(client, seconds)
+                _compare(step, expected, received, conversation)
         if not conversation.silent():
             raise Mismatch(f"section {section.title!r}: more replies than the transcript has")
 

@@ -34,9 +34,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.transcripts import notation
-
 from spineldb.cli.quoting import split
+from tests.transcripts import notation
 
 _REQUEST = re.compile(r"(\w*)(>>?|<)(?: (.*))?$", re.DOTALL)
 _VARIABLE = re.compile(rb"\$\{(?:(\w+)|(.)\*(\d+))\}", re.DOTALL)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from spineldb.cli.arguments import USAGE, Action, UsageError, parse
 from spineldb.config.loading import Loaded, LoadError, load
@@ -16,10 +17,12 @@ from spineldb.server import process
 from spineldb.server.server import Server
 from spineldb.version import SPINELDB_VERSION
 
+if TYPE_CHECKING:
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None
 try:
-    import uvloop
+    from uvloop import new_event_loop as new_loop
 except ImportError:  # no wheel for this system: the standard loop serves as well
-    uvloop = None
+    new_loop = None
 
 log = get_log("spineldb.server")  # `__name__` is not ours when run by -m
 
@@ -67,7 +70,7 @@ def _serve(loaded: Loaded) -> int:
     for warning in loaded.warnings:
         log.warning(warning)
     process.report_crashes()
-    runner = asyncio.Runner(loop_factory=None if uvloop is None else uvloop.new_event_loop)
+    runner = asyncio.Runner(loop_factory=new_loop)
     with runner, process.pid_file(settings.pidfile):
         return runner.run(_run(settings, output))
 

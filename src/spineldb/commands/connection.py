@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from spineldb import errors
 from spineldb.core import hot_keys
 from spineldb.core.dispatch import Gate
-
 from spineldb.core.session import Session, SessionFlag
+from spineldb.engine import arguments as read
+from spineldb.engine.client_names import check_name
 from spineldb.engine.command import (
     ALLOW_BUSY,
     FAST,
@@ -20,8 +21,6 @@ from spineldb.engine.command import (
     Deprecation,
     Family,
 )
-from spineldb.engine import arguments as read
-from spineldb.engine.client_names import check_name
 from spineldb.engine.identity import SERVER_NAME
 from spineldb.version import REDIS_VERSION
 

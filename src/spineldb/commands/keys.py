@@ -115,7 +115,7 @@ def scan(cursor: bytes, *options: bytes) -> list[bytes | list[bytes]]:
 
     Every key that exists from the first call (cursor 0) to the last (which answers 0) is returned
     at least once, whatever is written meanwhile. COUNT bounds the work of a call, not its matches;
-    it is rounded up to whole buckets of the table, about nine keys each. O(1) for a call, O(N) for
+    it is rounded to whole buckets of the table, about nine keys each. O(1) for a call, O(N) for
     all.
     """
 

@@ -23,7 +23,7 @@ cdef struct Source:              # a string to combine; zeros follow it. `data` 
 cdef int64_t count_bits(const uint8_t* data, int64_t first, int64_t last) noexcept nogil
 # The first bit of that value from `first` to `last`, or -1.
 cdef int64_t find_bit(const uint8_t* data, bint value, int64_t first, int64_t last) noexcept nogil
-# Write the first `size` bytes of the combination; `to` must not overlap a source.
+# Write the first `size` bytes of the combination; `to` may be one of the sources.
 cdef void combine(Operation operation, const Source* sources, int count, uint8_t* to,
                   size_t size) noexcept nogil
 # An unsigned integer of 1 to 64 bits. Reading, zeros follow the string; writing, it must be there.

@@ -217,6 +217,13 @@ cdef class Dispatcher(Executor):
             return command
         return None if command.subcommands is None else command.subcommands.get(words[1].lower())
 
+    def everything(self) -> list[Command]:
+        """Return every command and subcommand."""
+        return [
+            one for command in self.commands.values()
+            for one in (command, *(command.subcommands or {}).values())
+        ]
+
     def reset_statistics(self) -> None:
         """Forget how many commands ran, failed and hit (CONFIG RESETSTAT)."""
         self.commands_processed = self.internal_errors = self.error_replies = 0

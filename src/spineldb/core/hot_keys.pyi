@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from spineldb.core.call import Body
 
 DEL_BODY: Body

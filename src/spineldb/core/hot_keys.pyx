@@ -9,7 +9,7 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp
 
-from spineldb.core.call cimport Body, Call, body, keyword
+from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_NEW, EVENT_OVERWRITTEN, EVENT_TYPE_CHANGED
 from spineldb.core.entry cimport KIND_MASK, entry_deadline, entry_key
 from spineldb.core.glob cimport glob_match
@@ -27,7 +27,7 @@ from spineldb.core.resp cimport (
 )
 from spineldb.core.session cimport PUBSUB
 from spineldb.core.slab cimport Ref, Slabs, at
-from spineldb.core.table cimport table_hash, table_random, table_scan, table_walk
+from spineldb.core.table cimport table_hash, table_random, table_walk
 
 from spineldb import errors
 from spineldb.core.keyspace import KIND_NAMES
@@ -49,6 +49,7 @@ cdef int64_t INT64_MAX = <int64_t>0x7fffffffffffffff
 cdef int64_t INT32_MAX = 0x7fffffff
 cdef uint64_t UINT64_MAX = <uint64_t>0xffffffffffffffff
 cdef int64_t WALK_ALL = <int64_t>1 << 62
+cdef int CURSOR_SHIFT = 16
 
 
 cdef inline int reply_ok(Call call) noexcept:
@@ -154,7 +155,6 @@ cdef struct Filter:
     int64_t horizon_ms           # deadlines up to here have passed
     const Slice* pattern         # NULL: any name
     int kind                     # -1: any
-    int64_t seen                 # entries, wanted or not
     size_t count                 # of those wanted
     size_t capacity
     Ref* refs
@@ -166,7 +166,6 @@ cdef int gather(void* context, uint64_t hash, Ref* ref) except -2:
     cdef const char* key
     cdef size_t size
     cdef Ref* larger
-    wanted.seen += 1
     if wanted.kind >= 0 and entry[0] & KIND_MASK != wanted.kind:
         return 0
     if 0 <= entry_deadline(entry) <= wanted.horizon_ms:
@@ -191,7 +190,6 @@ cdef void select_all(Call call, Filter* wanted) noexcept:
     wanted.horizon_ms = call.keyspace.horizon_ms
     wanted.pattern = NULL
     wanted.kind = -1
-    wanted.seen = 0
     wanted.count = wanted.capacity = 0
     wanted.refs = NULL
 
@@ -301,24 +299,22 @@ cdef bint read_scan_options(Call call, Slice* argv, int argc, Filter* wanted,
 
 cdef int scan(Call call, Slice* argv, int argc) except -1:
     cdef Filter wanted
-    cdef uint64_t cursor
+    cdef uint64_t position
     cdef int64_t count = 10
-    cdef int64_t buckets
     cdef char[24] text
-    if not parse_cursor(&argv[1], &cursor):
+    if not parse_cursor(&argv[1], &position):
         return call.refuse(INVALID_CURSOR)
     select_all(call, &wanted)
     if not read_scan_options(call, argv + 2, argc - 2, &wanted, &count):
         return 0
-    buckets = count if count > INT64_MAX // 10 else count * 10
+    # A cursor is the upper 48 bits of a position in hash order; the walk ends at a whole bucket. It
+    # is table_scan without the hash of each key, which takes as long as all the rest.
+    position <<= CURSOR_SHIFT
     try:
-        while True:
-            cursor = table_scan(call.db.table, cursor, gather, &wanted)
-            buckets -= 1
-            if cursor == 0 or wanted.seen >= count or buckets == 0:
-                break
+        table_walk(call.db.table, &position, count, gather, &wanted)
         out_array(call.out, 2)
-        out_bulk(call.out, text, <size_t>snprintf(text, 24, b"%llu", <unsigned long long>cursor))
+        out_bulk(call.out, text, <size_t>snprintf(
+            text, 24, b"%llu", <unsigned long long>(position >> CURSOR_SHIFT)))
         reply_gathered(call, &wanted)
     finally:
         free(wanted.refs)

@@ -83,6 +83,7 @@ import os
 
 from spineldb import errors
 
+cdef size_t RESERVE_BYTES = <size_t>32 << 30         # all that 32 bits can name, in units of 8
 cdef int64_t NARROW_DEADLINE = <int64_t>1 << 48      # a later one needs eight bytes
 cdef int64_t ACCESS_CYCLE = 65535                    # access clocks are 1 .. ACCESS_CYCLE; 0 is long ago
 cdef size_t GROWTH_STEP = <size_t>8 << 20            # a growing block doubles up to this, then adds it
@@ -788,7 +789,8 @@ cdef class Undertaker:
 cdef class Keyspace:
     """All databases, their memory and their clock."""
 
-    def __cinit__(self, int databases=16, bytes seed=None, size_t reserve=0, int64_t now_ms=0):
+    def __cinit__(self, int databases=16, bytes seed=None, size_t reserve=RESERVE_BYTES,
+                  int64_t now_ms=0):
         cdef int index
         self.slabs = slabs_new(reserve)
         hash_key_init(&self.hash_key, os.urandom(16) if seed is None else seed)

@@ -17,6 +17,7 @@ turns.
 """
 
 import os
+import socket
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, errno
@@ -314,7 +315,7 @@ cdef class Listener:
         self.name = name
         self.accepted = accepted
         self.fd = sock.fileno()
-        self.is_unix = name.startswith("/") or name.startswith("@")
+        self.is_unix = sock.family == socket.AF_UNIX
         self.last_local = f"{name}:0" if self.is_unix else name
 
     def __repr__(self) -> str:

@@ -31,6 +31,7 @@ from spineldb.core.slab cimport (
     block_new,
     block_release,
     block_resize,
+    block_reuse,
     block_retain,
 )
 
@@ -40,7 +41,8 @@ cdef enum:
     POOLED_BUFFERS = 64          # 1 MB of them are kept for the next turn
     PIN_FROM = 65536             # bytes: smaller blocks are cheaper to copy than to pin
 
-    FIRST_BLOCK = 65536          # bytes
+    FIRST_BLOCK = 65536          # bytes: what a big argument begins with, and grows from
+    REUSE_FROM = 1000000         # from here on it may take a block that was just released, whole
 
 
 # ---------------------------------------------------------------- output: memory
@@ -719,7 +721,11 @@ cdef int begin_block(Parser* parser, Slices* slices, const char* data, size_t si
     cdef size_t part = length if length < rest else rest
     cdef size_t capacity = length if length < FIRST_BLOCK else FIRST_BLOCK
     cdef size_t header_end = parser.position
-    cdef Block* block = block_new(slabs, capacity if capacity > part else part)
+    cdef Block* block = NULL
+    if length >= REUSE_FROM:
+        block = block_reuse(slabs, length)
+    if block is NULL:
+        block = block_new(slabs, capacity if capacity > part else part)
     if block is NULL:
         return broken(parser, b"ERR out of memory")
     block.size = 0

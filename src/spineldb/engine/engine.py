@@ -44,10 +44,8 @@ class Engine:
 
     def reset_statistics(self) -> None:
         """Set to zero what CONFIG RESETSTAT does: counts of commands, errors, keys, peaks."""
-        for command in self.dispatcher.commands.values():
+        for command in self.dispatcher.everything():
             command.reset_statistics()
-            for subcommand in (command.subcommands or {}).values():
-                subcommand.reset_statistics()
         self.dispatcher.reset_statistics()
         self.effects.reset_statistics()
         self.clients.rejected = 0

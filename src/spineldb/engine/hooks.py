@@ -71,7 +71,7 @@ class Hooks:
         del argv
         try:
             raise error
-        except BaseException:  # noqa: BLE001 - its traceback is logged, and it ends here
+        except BaseException:
             name = command.name if command is not None else "-"
             log.exception("internal error", command=name, client=session.id)
 

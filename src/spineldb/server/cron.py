@@ -59,10 +59,7 @@ class Cron:
     @property
     def spent_in_commands_ns(self) -> int:
         """Time spent in commands since the start."""
-        commands = self._engine.dispatcher.commands.values()
-        return sum(
-            one.spent_ns for command in commands for one in (command, *_subcommands(command))
-        )
+        return sum(command.spent_ns for command in self._engine.dispatcher.everything())
 
     @property
     def mean_turn_us(self) -> int:
@@ -106,9 +103,7 @@ class Cron:
         more = not self.paused and engine.effects.expire(BUDGET_US)
         spent = clock.ticks_ns() - began
         self.expiry_ns += spent
-        engine.observer.latency.sample(
-            "expire-cycle", clock.unix_ms() // 1000, spent // 1_000_000
-        )
+        engine.observer.latency.sample("expire-cycle", clock.unix_ms() // 1000, spent // 1_000_000)
         if engine.effects.ready:
             engine.blocking.serve(engine.effects)
         waiting = any(database.deadlines for database in engine.keyspace.databases)
@@ -118,8 +113,3 @@ class Cron:
         """Do a slice of the deferred work: free what was flushed, move entries together."""
         left = not self.paused and self._engine.keyspace.run_work(BUDGET_US)
         self._later("work", 0 if left else TICK_SECONDS)
-
-
-def _subcommands(command: object) -> list[object]:
-    subcommands = getattr(command, "subcommands", None)
-    return list(subcommands.values()) if subcommands else []

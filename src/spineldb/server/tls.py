@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from spineldb import errors
 from spineldb.config.kinds import Refused
@@ -148,7 +148,7 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the client: the handshake has succeeded."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         self._stream = self._network.stream(
             transport,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from spineldb.core.session import SessionFlag
 from tests.support.composed import DAY_MS, START_MS, Composed
 

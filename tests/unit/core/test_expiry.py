@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.support.composed import DAY_MS, START_MS, Composed, walked
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.bench import Bench
 
 from spineldb.client import ErrorReply
 from spineldb.commands import bitmaps, strings
+from tests.support.bench import Bench
 
 BIG = 5000  # bytes: in a block of its own
 
