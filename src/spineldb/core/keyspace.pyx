@@ -317,7 +317,7 @@ cdef class Database:
         if old is NULL:
             old_size[0] = 0
             deadline = -1
-            data = NULL
+            data = <char*>key                    # of which nothing is kept
             block = NULL
             kept = 0
         else:
@@ -934,7 +934,8 @@ cdef class Keyspace:
         while slab_drain(self.slabs, DRAIN_SLICE):
             if monotonic_ns() >= until_ns:
                 return True
-        return self.work.run(max((until_ns - monotonic_ns()) // 1000, 1)) > 0
+        left = self.work.run(max((until_ns - monotonic_ns()) // 1000, 1)) > 0
+        return left or self.slabs.queued_bytes > 0       # what that work let go
 
 
 @cython.no_gc_clear                  # as Database
