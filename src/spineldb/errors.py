@@ -37,11 +37,11 @@ class CommandError(Exception):
 
 
 def _as_latin1(detail: str | bytes | int) -> str:
-    """Turn a detail into text of one character per byte."""
+    """Turn a detail into text of one character per byte, which ends at a zero byte as C's do."""
     if isinstance(detail, int):
         return str(detail)
     raw = detail.encode() if isinstance(detail, str) else detail
-    return raw.decode("latin-1")
+    return raw.partition(b"\0")[0].decode("latin-1")
 
 
 def _cut(raw: bytes, limit: int) -> bytes:
@@ -241,6 +241,14 @@ class ModuleNotAllowed(CommandError):
         "can run it from a local connection, otherwise you need to set this option in the "
         "configuration file, and then restart the server."
     )
+
+
+class ModuleNotLoaded(CommandError):
+    text = "Error loading the extension. Please check the server logs."
+
+
+class NoSuchModule(CommandError):
+    text = "Error unloading module: no such module with that name"
 
 
 # Values and numbers.
@@ -652,6 +660,26 @@ class ProtocolType(CommandError):
         "Wrong protocol type name. Please use one of the following: string|integer|double|bignum|"
         "null|array|set|map|attrib|push|verbatim|true|false"
     )
+
+
+class OnlyResp3(CommandError):
+    text = "RESP2 is not supported by this command"
+
+
+class DebugDatabaseRange(CommandError):
+    text = "Out of range database"
+
+
+class NotTable(CommandError):
+    text = "The value stored at the specified key is not represented using an hash table"
+
+
+class ClientEvictionOff(CommandError):
+    text = "maxmemory-clients is disabled."
+
+
+class NotQuicklist(CommandError):
+    text = "Not a quicklist encoded object."
 
 
 class NotListpack(CommandError):

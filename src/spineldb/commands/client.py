@@ -177,8 +177,10 @@ def no_touch(ctx: Context, enabled: bytes) -> str:
     added={"6.2.0": "mode"},
     history=(("6.2.0", "Added the `WRITE` and `ALL` options."),),
 )
-def pause(ctx: Context, timeout: bytes, mode: bytes = b"all") -> str:
+def pause(ctx: Context, timeout: bytes, mode: bytes = b"all", *more: bytes) -> str:
     """Hold back the commands of all clients, or their writes, for a while. O(1)."""
+    if more:
+        raise errors.UnknownSubcommandOrArity(ctx.argv[1], "client")
     match mode.lower():
         case b"all":
             what = Pause.ALL
@@ -251,8 +253,10 @@ def setname(ctx: Context, name: bytes) -> str:
     ADMIN | NOSCRIPT | LOADING | STALE,
     since="5.0.0",
 )
-def unblock(ctx: Context, client_id: bytes, reason: bytes = b"timeout") -> int:
+def unblock(ctx: Context, client_id: bytes, reason: bytes = b"timeout", *more: bytes) -> int:
     """End another client's wait, as if its time had passed or by an error. O(1)."""
+    if more:
+        raise errors.UnknownSubcommandOrArity(ctx.argv[1], "client")
     match reason.lower():
         case b"timeout":
             error = None

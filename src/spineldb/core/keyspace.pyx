@@ -75,6 +75,7 @@ from spineldb.core.table cimport (
     table_remove,
     table_replace,
     table_scan,
+    table_shape,
     table_walk,
 )
 from spineldb.core.wheel cimport wheel_bytes, wheel_count, wheel_delete, wheel_new, wheel_push
@@ -316,7 +317,7 @@ cdef class Database:
         if old is NULL:
             old_size[0] = 0
             deadline = -1
-            data = NULL
+            data = <char*>key                    # of which nothing is kept
             block = NULL
             kept = 0
         else:
@@ -709,6 +710,22 @@ cdef class Database:
             total += sizeof(uint32_t)
         return total
 
+    def address(self, bytes key) -> int | None:
+        """Return where a key's entry lies in memory, or None without the key (DEBUG OBJECT)."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        return None if entry is NULL else <size_t>entry
+
+    @property
+    def wheel_bytes(self) -> int:
+        """The part of `bytes` that is the timing wheel."""
+        return wheel_bytes(self.wheel)
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """The table's segments, buckets, depth and spilled entries (DEBUG HTSTATS)."""
+        return table_shape(self.table)
+
     def scan(self, uint64_t cursor) -> tuple:
         """Take one step of an iteration: (next cursor, [(key, kind, deadline) ...]).
 
@@ -917,7 +934,8 @@ cdef class Keyspace:
         while slab_drain(self.slabs, DRAIN_SLICE):
             if monotonic_ns() >= until_ns:
                 return True
-        return self.work.run(max((until_ns - monotonic_ns()) // 1000, 1)) > 0
+        left = self.work.run(max((until_ns - monotonic_ns()) // 1000, 1)) > 0
+        return left or self.slabs.queued_bytes > 0       # what that work let go
 
 
 @cython.no_gc_clear                  # as Database

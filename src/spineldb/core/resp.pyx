@@ -31,6 +31,7 @@ from spineldb.core.slab cimport (
     block_new,
     block_release,
     block_resize,
+    block_reuse,
     block_retain,
 )
 
@@ -40,7 +41,8 @@ cdef enum:
     POOLED_BUFFERS = 64          # 1 MB of them are kept for the next turn
     PIN_FROM = 65536             # bytes: smaller blocks are cheaper to copy than to pin
 
-    FIRST_BLOCK = 65536          # bytes
+    FIRST_BLOCK = 65536          # bytes: what a big argument begins with, and grows from
+    REUSE_FROM = 1000000         # from here on it may take a block that was just released, whole
 
 
 # ---------------------------------------------------------------- output: memory
@@ -355,6 +357,10 @@ cdef class Verbatim(Shaped):
     """Text for people: a bulk string in RESP2, a verbatim string in RESP3 (INFO)."""
 
 
+cdef class Raw(Shaped):
+    """Bytes that are RESP already: what no Python value stands for."""
+
+
 cdef class NullArray:
     """The type of `NULL_ARRAY`."""
 
@@ -421,6 +427,9 @@ cdef int put_marked(Output* out, object value, int protocol) except -1:
         put_items(out, c">" if protocol == 3 else c"*", (<Push>value).items, protocol)
     elif isinstance(value, Verbatim):
         put_verbatim(out, (<Verbatim>value).items, protocol)
+    elif isinstance(value, Raw):
+        raw = (<Raw>value).items
+        out_raw(out, PyBytes_AS_STRING(raw), <size_t>PyBytes_GET_SIZE(raw))
     elif isinstance(value, NullArray):
         out_null_array(out, protocol)
     elif isinstance(value, Exception) and hasattr(value, "wire"):
@@ -721,7 +730,11 @@ cdef int begin_block(Parser* parser, Slices* slices, const char* data, size_t si
     cdef size_t part = length if length < rest else rest
     cdef size_t capacity = length if length < FIRST_BLOCK else FIRST_BLOCK
     cdef size_t header_end = parser.position
-    cdef Block* block = block_new(slabs, capacity if capacity > part else part)
+    cdef Block* block = NULL
+    if length >= REUSE_FROM:
+        block = block_reuse(slabs, length)
+    if block is NULL:
+        block = block_new(slabs, capacity if capacity > part else part)
     if block is NULL:
         return broken(parser, b"ERR out of memory")
     block.size = 0
@@ -740,7 +753,7 @@ cdef char* parser_space(Parser* parser, Slabs* slabs, size_t* room) noexcept nog
     cdef Block* block = parser.block
     cdef size_t capacity
     if block.size == block.capacity:
-        capacity = block.capacity * 2
+        capacity = block.capacity * (4 if block.capacity < REUSE_FROM else 2)
         if capacity > <size_t>parser.bulk:
             capacity = <size_t>parser.bulk
         block = block_resize(slabs, block, capacity)

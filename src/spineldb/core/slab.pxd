@@ -111,6 +111,8 @@ cdef void* slab_malloc(Slabs* slabs, size_t size) noexcept nogil
 cdef void slab_malloc_free(Slabs* slabs, void* p, size_t size) noexcept nogil
 
 cdef Block* block_new(Slabs* slabs, size_t capacity) noexcept nogil           # NULL: no memory
+# A big block that was released a moment ago, with at least this capacity; NULL if there is none.
+cdef Block* block_reuse(Slabs* slabs, size_t capacity) noexcept nogil
 cdef Block* block_resize(Slabs* slabs, Block* block, size_t capacity) noexcept nogil
 cdef inline Block* block_retain(Block* block) noexcept nogil:
     block.references += 1

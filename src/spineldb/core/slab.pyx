@@ -123,6 +123,7 @@ cdef enum:
     BINS = 32                    # free spans of 1 .. BINS slabs by length, longer ones together
     WARM = 64                    # emptied spans kept warm at most, and so many slabs altogether
     MAP_FROM = 1048576
+    REUSE_LOOKS = 8              # released blocks looked at for one that fits
     MIN_RESERVE = 67108864
     ALIGNMENT = 65536            # of `base`: the largest page of any system we know
 
@@ -644,6 +645,9 @@ cdef Block* block_new(Slabs* slabs, size_t capacity) noexcept nogil:
     if capacity > <size_t>1 << 46 or (slabs.fail_in and failing(slabs)):
         return NULL
     if mapped:
+        block = block_reuse(slabs, capacity)
+        if block is not NULL:
+            return block
         block = <Block*>os_map(map_size(capacity))
     else:
         block = <Block*>malloc(capacity + sizeof(Block))
@@ -654,6 +658,42 @@ cdef Block* block_new(Slabs* slabs, size_t capacity) noexcept nogil:
     block.capacity = map_size(capacity) - sizeof(Block) if mapped else capacity
     block.size = 0
     count_block(slabs, block_cost(block))
+    return block
+
+
+cdef Block* block_reuse(Slabs* slabs, size_t capacity) noexcept nogil:
+    """A mapped block that was released and not yet unmapped; NULL if none of the last few fits.
+
+    Overwriting big values in turn costs neither system calls nor page faults that way. What is too
+    long is cut, and the rest stays in the queue.
+    """
+    cdef State* state = <State*>slabs.state
+    cdef Released** link = &state.released
+    cdef Released* found
+    cdef Block* block
+    cdef size_t size = map_size(capacity)
+    cdef size_t rest
+    cdef int looks = REUSE_LOOKS
+    while link[0] is not NULL and link[0].size < size:
+        looks -= 1
+        if looks == 0:
+            return NULL
+        link = &link[0].next
+    found = link[0]
+    if found is NULL:
+        return NULL
+    link[0] = found.next
+    rest = found.size - size
+    slabs.queued_bytes -= found.size
+    slabs.used -= size
+    if rest:
+        queue_release(slabs, <char*>found + size, rest)
+    block = <Block*>found
+    block.references = 1
+    block.flags = MAPPED
+    block.capacity = size - sizeof(Block)
+    block.size = 0
+    count_block(slabs, size)
     return block
 
 
