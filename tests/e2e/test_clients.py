@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
+from tests.e2e.conftest import StartServer
 from tests.servers import Server
 
 redis = pytest.importorskip("redis")
@@ -77,8 +79,7 @@ def test_hiredis_parses_what_we_send(empty_server: Server) -> None:
     assert isinstance(replies[4], hiredis.ReplyError)
 
 
-def test_a_password_is_asked_for(start_server: object) -> None:
-    assert callable(start_server)
+def test_a_password_is_asked_for(start_server: StartServer) -> None:
     server = start_server("--requirepass", "secret")
     with redis.Redis(port=server.port) as client, pytest.raises(redis.AuthenticationError):
         client.ping()

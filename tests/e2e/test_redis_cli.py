@@ -6,10 +6,10 @@ import subprocess
 import time
 
 import pytest
-from tests.e2e.terminal import Terminal
-from tests.servers import Server
 
 from spineldb.client import Client, encode
+from tests.e2e.terminal import Terminal
+from tests.servers import Server
 
 
 def _run(program: str, server: Server, *arguments: str, stdin: bytes = b"", status: int = 0) -> str:
