@@ -54,7 +54,7 @@ def test_redis_py_asyncio(empty_server: Server) -> None:
     async def converse() -> list[bytes | None]:
         async with redis.asyncio.Redis(port=empty_server.port) as client:
             await client.mset({f"k{n}": n for n in range(100)})
-            return await asyncio.gather(*(client.get(f"k{n}") for n in range(100)))
+            return list(await asyncio.gather(*(client.get(f"k{n}") for n in range(100))))
 
     assert asyncio.run(converse()) == [b"%d" % n for n in range(100)]
 

@@ -7,7 +7,7 @@ answer with text made to be read, and are printed as it stands in both.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from spineldb.cli.quoting import quoted
 from spineldb.client import (
@@ -50,7 +50,7 @@ def answers_text(words: list[bytes]) -> bool:
 def formatted(reply: Reply, indent: str = "") -> bytes:
     """Return a reply as a terminal shows it, its last line ended."""
     if isinstance(reply, list):
-        return _formatted_container(reply, indent)
+        return _formatted_container(cast("list[Reply]", reply), indent)
     return _scalar(reply) + b"\n"
 
 
@@ -76,8 +76,12 @@ def _scalar(reply: Reply) -> bytes:  # noqa: PLR0911 - one line per type
             return b"(integer) %d" % reply
 
 
-_EMPTY: Final = {Set: b"(empty set)\n", Map: b"(empty hash)\n", Push: b"(empty push)\n"}
-_MARKS: Final = {Set: "~", Map: "#", Attribute: "#"}
+_EMPTY: Final[dict[type, bytes]] = {
+    Set: b"(empty set)\n",
+    Map: b"(empty hash)\n",
+    Push: b"(empty push)\n",
+}
+_MARKS: Final[dict[type, str]] = {Set: "~", Map: "#", Attribute: "#"}
 
 
 def _formatted_container(reply: list[Reply], indent: str) -> bytes:
@@ -110,7 +114,7 @@ def raw(reply: Reply, delimiter: bytes = b"\n") -> bytes:  # noqa: PLR0911 - one
     if isinstance(reply, Map):
         return delimiter.join(raw(k, delimiter) + b" " + raw(v, delimiter) for k, v in reply)
     if isinstance(reply, list):
-        return delimiter.join(raw(item, delimiter) for item in reply)
+        return delimiter.join(raw(item, delimiter) for item in cast("list[Reply]", reply))
     if reply is None or reply is NULL_ARRAY:
         return b""
     match reply:
