@@ -7,7 +7,7 @@ answer with text made to be read, and are printed as it stands in both.
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final, TypeGuard
 
 from spineldb.cli.quoting import quoted
 from spineldb.client import (
@@ -47,10 +47,14 @@ def answers_text(words: list[bytes]) -> bool:
     return (name, None) in _TEXT or (name, second) in _TEXT
 
 
+def _is_container(reply: Reply) -> TypeGuard[list[Reply]]:
+    return isinstance(reply, list)
+
+
 def formatted(reply: Reply, indent: str = "") -> bytes:
     """Return a reply as a terminal shows it, its last line ended."""
-    if isinstance(reply, list):
-        return _formatted_container(cast("list[Reply]", reply), indent)
+    if _is_container(reply):
+        return _formatted_container(reply, indent)
     return _scalar(reply) + b"\n"
 
 
@@ -113,8 +117,8 @@ def raw(reply: Reply, delimiter: bytes = b"\n") -> bytes:  # noqa: PLR0911 - one
     """Return a reply as a pipe gets it, without the end of its last line."""
     if isinstance(reply, Map):
         return delimiter.join(raw(k, delimiter) + b" " + raw(v, delimiter) for k, v in reply)
-    if isinstance(reply, list):
-        return delimiter.join(raw(item, delimiter) for item in cast("list[Reply]", reply))
+    if _is_container(reply):
+        return delimiter.join(raw(item, delimiter) for item in reply)
     if reply is None or reply is NULL_ARRAY:
         return b""
     match reply:

@@ -117,7 +117,9 @@ def _question(ctx: Context, *, listing: bool) -> Question:
         "5.0.0": "client-type",
         "6.2.0": "client-id",
         "8.1.0": "username addr laddr skipme maxage",
-        "9.0.0": "name idle flags lib-name lib-ver db capa ip not-client-type not-client-id not-username not-addr not-laddr not-name not-flags not-lib-name not-lib-ver not-db not-capa not-ip",
+        "9.0.0": "name idle flags lib-name lib-ver db capa ip not-client-type not-client-id "
+        "not-username not-addr not-laddr not-name not-flags not-lib-name not-lib-ver not-db "
+        "not-capa not-ip",
     },
     tips=("nondeterministic_output",),
     history=(

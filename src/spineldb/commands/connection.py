@@ -70,7 +70,7 @@ def _refuse(ctx: Context) -> Reply:
     since="6.0.0",
     history=(("6.2.0", "The protocol version may be left out."),),
 )
-def hello(ctx: Context, *arguments: bytes) -> Reply:
+def hello(ctx: Context, *arguments: bytes) -> Reply | Outside:
     """Agree on the protocol's version, and log in if need be. O(1)."""
     session = ctx.client
     version, credentials, name = _hello_options(session, arguments)
@@ -108,12 +108,12 @@ def _hello_options(
     name: str | None = None
     rest = list(arguments[1:])
     while rest:
-        match [rest[0].lower(), len(rest) - 1]:
-            case [b"auth", more] if more >= 2:
-                credentials = (rest[1], rest[2])
+        match rest[0].lower(), rest[1:]:
+            case b"auth", [user, password, *_]:
+                credentials = (user, password)
                 del rest[:3]
-            case [b"setname", more] if more >= 1:
-                name = check_name(rest[1])
+            case b"setname", [word, *_]:
+                name = check_name(word)
                 del rest[:2]
             case _:
                 raise errors.HelloOption(rest[0])

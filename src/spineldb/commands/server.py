@@ -66,7 +66,10 @@ def time(ctx: Context) -> list[bytes]:
     tips=("nondeterministic_output",),
 )
 def lastsave(ctx: Context) -> int:
-    """Return when the dataset was last saved, in Unix seconds: when the server began, at first. O(1)."""
+    """Return when the dataset was last saved, in Unix seconds.
+
+    At first that is when the server began. O(1).
+    """
     return ctx.engine.lifecycle.started_ms // 1000
 
 
