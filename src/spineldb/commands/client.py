@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spineldb import errors
+from spineldb.core import hot_connection
 from spineldb.core.call import NO_REPLY, Deferred
 from spineldb.core.session import SessionFlag
 from spineldb.engine import arguments
@@ -28,10 +29,11 @@ def getname(ctx: Context) -> bytes | None:
     return None if name is None else name.encode()
 
 
-@client.command("CLIENT ID", NOSCRIPT | LOADING | STALE, since="5.0.0")
-def id_(ctx: Context) -> int:
+@client.compiled(
+    "CLIENT ID", NOSCRIPT | LOADING | STALE, hot_connection.CLIENT_ID_BODY, since="5.0.0"
+)
+def id_() -> int:
     """Return the connection's number, which is never used again. O(1)."""
-    return ctx.client.id
 
 
 @client.command(

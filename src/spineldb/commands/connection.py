@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from spineldb import errors
-from spineldb.core import hot_keys
+from spineldb.core import hot_connection
 from spineldb.core.dispatch import Gate
 from spineldb.core.session import Session, SessionFlag
 from spineldb.engine import arguments as read
@@ -123,7 +123,7 @@ def _hello_options(
 @family.compiled(
     "PING [message]",
     FAST,
-    hot_keys.PING_BODY,
+    hot_connection.PING_BODY,
     since="1.0.0",
     tips=("request_policy:all_shards", "response_policy:all_succeeded"),
 )
@@ -131,19 +131,16 @@ def ping(message: bytes | None = None) -> str | bytes:
     """Answer PONG, or the message. O(1)."""
 
 
-@family.compiled("ECHO message", LOADING | STALE | FAST, hot_keys.ECHO_BODY, since="1.0.0")
+@family.compiled("ECHO message", LOADING | STALE | FAST, hot_connection.ECHO_BODY, since="1.0.0")
 def echo(message: bytes) -> bytes:
     """Return the message. O(1)."""
 
 
-@family.command("SELECT index:integer", LOADING | STALE | FAST, since="1.0.0")
-def select(ctx: Context, index: bytes) -> str:
+@family.compiled(
+    "SELECT index:integer", LOADING | STALE | FAST, hot_connection.SELECT_BODY, since="1.0.0"
+)
+def select(index: int) -> str:
     """Change the connection's database. O(1)."""
-    number = read.ranged(index, -(2**31), 2**31 - 1)
-    if not 0 <= number < len(ctx.databases):
-        raise errors.DatabaseOutOfRange
-    ctx.client.db = number
-    return "OK"
 
 
 @family.command(

@@ -29,6 +29,9 @@ from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entr
 
 from spineldb import errors
 
+cdef extern from *:
+    int leading_zeros "__builtin_clzll"(uint64_t) noexcept nogil
+
 cdef extern from "Python.h":
     object PyObject_Vectorcall(object function, PyObject** args, size_t count, PyObject* names)
 
@@ -96,19 +99,14 @@ cdef class Command:
 
 
 cdef inline void count_latency(Command command, int64_t ns) noexcept:
-    cdef int exponent = 0
-    cdef int64_t rest = ns
+    # The bin: an exponent, and the two bits after the leading one.
+    cdef int exponent = 61 - leading_zeros(<uint64_t>ns | 4)
+    cdef int bin = exponent * 4 + <int>(ns >> exponent & 3)
     if command.latency is NULL:
         command.latency = <int64_t*>calloc(LATENCY_BINS, sizeof(int64_t))
         if command.latency is NULL:
             return
-    while rest >= 8:
-        rest >>= 1
-        exponent += 1
-    if rest < 4:                     # under 4 ns: one bin
-        rest = 4
-    exponent = exponent * 4 + <int>(rest & 3)
-    command.latency[exponent if exponent < LATENCY_BINS else LATENCY_BINS - 1] += 1
+    command.latency[bin if bin < LATENCY_BINS else LATENCY_BINS - 1] += 1
 
 
 cdef inline bint accepts(int arity, int argc) noexcept nogil:
@@ -368,14 +366,18 @@ cdef class Dispatcher(Executor):
         cdef int64_t dirty = self.effects.dirty
         cdef bint settling = False
         cdef bint parked = False
-        context.client = session
-        context.db = self.keyspace.database(session.db)
+        if context.client is not session:            # the same as a moment ago, nearly always
+            context.client = session
+        if context.db is None or context.db.index != session.db:
+            context.db = self.keyspace.database(session.db)
         self.effects.home = session.db
-        context.command = command
+        if context.command is not command:
+            context.command = command
         context.request = request
         context.out = &session.out
         context.protocol = session.protocol
-        session.last_command = command
+        if session.last_command is not command:
+            session.last_command = command
         try:
             if body is not None:
                 parked = self.interpret(context, command, request, body)

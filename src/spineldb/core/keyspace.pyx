@@ -165,6 +165,17 @@ cdef size_t value_size_of(const uint8_t* entry) noexcept nogil:
     return size
 
 
+cdef size_t usage_of(const uint8_t* entry) noexcept nogil:
+    """The bytes a key takes: its entry, its block, its slot, and its place in the wheel."""
+    cdef Block* block = entry_block(entry)
+    cdef size_t total = class_size(entry_size(entry)) + SLOT_BYTES
+    if block is not NULL:
+        total += block_cost(block)
+    if entry[0] & HAS_DEADLINE:
+        total += sizeof(uint32_t)
+    return total
+
+
 @cython.no_gc_clear                  # its memory is the keyspace's, which must outlive it
 cdef class Database:
     """One numbered database."""
@@ -658,7 +669,7 @@ cdef class Database:
         cdef Ref ref
         if self.deadlines == 0:
             return 0
-        for i in range(TTL_SAMPLES):
+        for _ in range(TTL_SAMPLES):
             ref = table_random(self.table, self.keyspace.random())
             if ref:
                 deadline = entry_deadline(<uint8_t*>at(self.slabs, ref))
@@ -698,34 +709,8 @@ cdef class Database:
     def usage(self, bytes key) -> int | None:
         """Return the bytes a key takes: entry, block, slot, and its place in the wheel."""
         cdef Found found
-        cdef Block* block
         cdef uint8_t* entry = self.named(key, &found)
-        cdef size_t total
-        if entry is NULL:
-            return None
-        block = entry_block(entry)
-        total = class_size(entry_size(entry)) + SLOT_BYTES
-        if block is not NULL:
-            total += block_cost(block)
-        if entry[0] & HAS_DEADLINE:
-            total += sizeof(uint32_t)
-        return total
-
-    def address(self, bytes key) -> int | None:
-        """Return where a key's entry lies in memory, or None without the key (DEBUG OBJECT)."""
-        cdef Found found
-        cdef uint8_t* entry = self.named(key, &found)
-        return None if entry is NULL else <size_t>entry
-
-    @property
-    def wheel_bytes(self) -> int:
-        """The part of `bytes` that is the timing wheel."""
-        return wheel_bytes(self.wheel)
-
-    @property
-    def shape(self) -> dict[str, int]:
-        """The table's segments, buckets, depth and spilled entries (DEBUG HTSTATS)."""
-        return table_shape(self.table)
+        return None if entry is NULL else usage_of(entry)
 
     def scan(self, uint64_t cursor) -> tuple:
         """Take one step of an iteration: (next cursor, [(key, kind, deadline) ...]).
