@@ -80,7 +80,7 @@ cdef class Command:
         if self.latency is NULL:
             return {}
         return {
-            ((n & 3) + 5) << (n >> 2) >> 2: self.latency[n] for n in range(LATENCY_BINS)
+            <int64_t>((n & 3) + 5) << (n >> 2): self.latency[n] for n in range(LATENCY_BINS)
             if self.latency[n]
         }
 
