@@ -82,8 +82,10 @@ cdef class Dispatcher(Executor):
     cdef int look_ahead(self, Session session, Request* requests, int count) except -1
     cdef bint execute(self, Session session, Request* request) except -1
     cdef bint ask(self, Session session, Request* request, Command command, uint32_t gates) except -1
-    cdef int perform(self, Session session, Request* request, Command command, object body=*) except -1
-    cdef bint interpret(self, Call context, Command command, Request* request, object body) except -1
+    cdef int perform(self, Session session, Request* request, Command command,
+                     object body=*) except -1
+    cdef bint interpret(self, Call context, Command command, Request* request,
+                        object body) except -1
     cdef int recover(self, Session session, Request* request, Command command, size_t start,
                      int pieces, bint changed, object error) except -1
     cdef int reject(self, Session session, Command command, object error) except -1

@@ -75,7 +75,7 @@ cdef class Command:
         self.skips_slowlog = skips_slowlog
 
     def latency_histogram(self) -> dict[int, int]:
-        """Return {upper bound in nanoseconds: calls that took less, and not less than the one before}."""
+        """Return {bound in nanoseconds: calls that took less, and not less than the one before}."""
         cdef int n
         if self.latency is NULL:
             return {}
@@ -355,7 +355,7 @@ cdef class Dispatcher(Executor):
 
     cdef int perform(self, Session session, Request* request, Command command,
                      object body=None) except -1:
-        """Run a command that the gates let pass (or `body` in its place), settle its effects, count it."""
+        """Run a command that the gates let pass, or `body` in its place, and settle its effects."""
         cdef Call context = self.context
         cdef size_t start = session.out.used
         cdef int pieces = session.out.piece_count
@@ -563,7 +563,7 @@ cdef class Dispatcher(Executor):
         self.perform_argv(session, command, argv, body)
 
     def answer(self, Session session, Command command, object value) -> None:
-        """Answer a parked client's command without running it again (its time has passed)."""
+        """Answer a parked client's command without running it again: its time has passed."""
         cdef size_t start = session.out.used
         cdef int pieces = session.out.piece_count
         out_value(&session.out, value, session.protocol)
@@ -582,7 +582,7 @@ cdef inline bytes slice_bytes(const Slice* slice):
 
 
 cdef class Measured:
-    """What a command took, and its arguments as logs keep them: few, short, saying what is left out."""
+    """What a command took, and its arguments as logs keep them: few and short."""
 
     def __repr__(self) -> str:
         return f"<measured {self.argv} {self.ns} ns>"

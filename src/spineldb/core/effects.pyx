@@ -13,11 +13,11 @@ belong together stand between MULTI and EXEC.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy
 
 from spineldb.core.entry cimport HAS_DEADLINE, entry_deadline, entry_key
 from spineldb.core.slab cimport Ref, at
-from spineldb.core.table cimport table_hash, table_visit_prefix
+from spineldb.core.table cimport table_visit_prefix
 from spineldb.clock cimport monotonic_ns
 from spineldb.core.wheel cimport wheel_advance, wheel_next_ms
 

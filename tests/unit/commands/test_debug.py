@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.several import Guest, Party
 
 from spineldb.config.loading import load
 from spineldb.config.settings import Settings
 from spineldb.engine import digest
 from spineldb.observability.logging import configure
+from tests.support.several import Guest, Party
 
 REFUSED = (
     'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can '
@@ -63,7 +63,7 @@ def test_debug_is_for_those_who_may(who: str, address: str, *, allowed: bool) ->
 
 @pytest.mark.parametrize("name", ["RELOAD", "LOADAOF", "RESTART", "NOSUCH", "SLEEP", "SLEEP 1 2"])
 def test_what_is_not_there_is_refused(client: Guest, name: str) -> None:
-    word = name.split()[0]
+    word = name.split(maxsplit=1)[0]
     assert client.say(f"DEBUG {name}") == (
         f"ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
     )
@@ -116,7 +116,7 @@ def test_a_digest_leaves_no_trace(party: Party, client: Guest) -> None:
 
 def test_folding_in_is_redis_algorithm() -> None:
     mixed = digest.mixed(digest.EMPTY, b"a")
-    assert mixed == hashlib.sha1(hashlib.sha1(b"a").digest()).digest()  # noqa: S324
+    assert mixed == hashlib.sha1(hashlib.sha1(b"a").digest()).digest()
     assert digest.xored(digest.xored(mixed, b"b"), b"b") == mixed
 
 
@@ -222,7 +222,7 @@ Party(settings=settings).join().say("DEBUG {}")
     [("SEGFAULT", signal.SIGSEGV), ("PANIC", signal.SIGABRT), ("OOM", signal.SIGABRT)],
 )
 def test_the_process_can_be_made_to_crash(word: str, by: int) -> None:
-    ended = subprocess.run(  # noqa: S603 - our own interpreter
+    ended = subprocess.run(
         [sys.executable, "-c", CRASH.format(word)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         check=False,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 
 import pytest
-from tests.support.several import Guest, Party
 
 from spineldb.config.settings import Settings
 from spineldb.observability.commandlog import CommandLog
 from spineldb.observability.logging import configure
 from spineldb.observability.observer import quoted
 from spineldb.observability.redaction import redacted
+from tests.support.several import Guest, Party
 
 SECRETS = [
     b"AUTH s3cret",
