@@ -37,11 +37,11 @@ class CommandError(Exception):
 
 
 def _as_latin1(detail: str | bytes | int) -> str:
-    """Turn a detail into text of one character per byte."""
+    """Turn a detail into text of one character per byte, which ends at a zero byte as C's do."""
     if isinstance(detail, int):
         return str(detail)
     raw = detail.encode() if isinstance(detail, str) else detail
-    return raw.decode("latin-1")
+    return raw.partition(b"\0")[0].decode("latin-1")
 
 
 def _cut(raw: bytes, limit: int) -> bytes:

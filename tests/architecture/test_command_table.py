@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 import command_reference
@@ -17,6 +20,7 @@ from spineldb.engine.reply import Shaped
 TABLE = CommandTable(FAMILIES)
 COMMANDS = {one.name: one for one in TABLE.everything()}
 EXPECTED = reference()
+BODIES = [name for name, one in COMMANDS.items() if callable(one.body) and not one.is_container]
 OVERRIDES = tomllib.loads((REFERENCE.parent / "overrides.toml").read_text())
 ALWAYS = ("acl", "arity", "first_key", "flags", "group", "key_specs", "last_key", "step", "tips")
 DOCUMENTED = ("since", "arguments", "history", "doc_flags", "deprecated_since", "replaced_by")
@@ -109,3 +113,21 @@ def test_an_override_is_needed_and_explained(name: str) -> None:
 def test_the_command_reference_is_current() -> None:
     """Run `PYTHONPATH=src python tests/tools/command_reference.py` to write it anew."""
     assert command_reference.TARGET.read_text() == command_reference.render(TABLE)
+
+
+def accepted(function: Callable[..., Any]) -> tuple[int, float]:
+    """Return how few and how many arguments a Python body takes, the context apart."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    variadic = inspect.Parameter.VAR_POSITIONAL
+    plain_ones = [one for one in parameters if one.kind != variadic]
+    least = sum(one.default is one.empty for one in plain_ones)
+    return least, math.inf if len(plain_ones) < len(parameters) else len(plain_ones)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_takes_every_number_of_arguments_that_the_arity_lets_pass(name: str) -> None:
+    command = COMMANDS[name]
+    words = len(name.split("|"))
+    least, most = accepted(command.body)  # type: ignore[arg-type]
+    assert least <= abs(command.arity) - words
+    assert most >= (math.inf if command.arity < 0 else command.arity - words)

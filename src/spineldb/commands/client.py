@@ -297,6 +297,6 @@ def capa(ctx: Context, *capabilities: bytes) -> str:
 def import_source(ctx: Context, enabled: bytes) -> str:
     """Mark the client as the source of an import, which the server must expect. O(1)."""
     del ctx
-    if _on_or_off(enabled):
+    if enabled.lower() != b"off":
         raise errors.NotImporting
     return "OK"

@@ -139,7 +139,7 @@ def echo(message: bytes) -> bytes:
 @family.command("SELECT index:integer", LOADING | STALE | FAST, since="1.0.0")
 def select(ctx: Context, index: bytes) -> str:
     """Change the connection's database. O(1)."""
-    number = read.integer(index)
+    number = read.ranged(index, -(2**31), 2**31 - 1)
     if not 0 <= number < len(ctx.databases):
         raise errors.DatabaseOutOfRange
     ctx.client.db = number

@@ -90,6 +90,8 @@ cdef int setbit(Call call, Slice* argv, int argc) except -1:
         else:
             data[at] &= ~mask
         call.changed(&argv[1], EVENT_STRING, b"setbit", 1)
+    else:
+        entry[0] |= STICKY       # `raw` from now on, as everything that bits were written to
     out_int(call.out, was)
     return 0
 
@@ -483,6 +485,8 @@ cdef int run_fields(Call call, Slice* argv, int argc, bint reading) except -1:
         out_int(call.out, new if field.action == INCRBY else old)
     if changes:
         call.changed(&argv[1], EVENT_STRING, b"setbit", changes)
+    elif writes and entry is not NULL:
+        entry[0] |= STICKY
     return 0
 
 

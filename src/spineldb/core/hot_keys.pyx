@@ -223,13 +223,19 @@ cdef int keys(Call call, Slice* argv, int argc) except -1:
 
 
 cdef bint parse_cursor(const Slice* text, uint64_t* cursor) noexcept nogil:
-    """Read a cursor as Redis does: blanks and a plus may stand in front."""
+    """Read a cursor as Redis does, which is to say as C's strtoull does: blanks and a sign may stand
+    in front, and what has a minus wraps around, unless it is written as a negative number is.
+    """
     cdef size_t i = 0
     cdef uint64_t value = 0
     cdef unsigned int digit
+    cdef bint minus = False
     while i < text.size and (text.data[i] == c" " or 9 <= text.data[i] <= 13):
         i += 1
-    if i < text.size and text.data[i] == c"+":
+    if i < text.size and (text.data[i] == c"+" or text.data[i] == c"-"):
+        minus = text.data[i] == c"-"
+        if minus and i == 0 and text.size > 1 and text.data[1] != c"0":
+            return False
         i += 1
     if i == text.size:
         return False
@@ -239,7 +245,7 @@ cdef bint parse_cursor(const Slice* text, uint64_t* cursor) noexcept nogil:
             return False
         value = value * 10 + digit
         i += 1
-    cursor[0] = value
+    cursor[0] = 0 - value if minus else value
     return True
 
 

@@ -685,11 +685,13 @@ cdef inline int read_length(Parser* parser, const char* data, size_t size, const
             if p[2] == c"\r" and p[3] == c"\n":
                 value[0] = high
                 parser.position += 4
+                parser.scanned = 0
                 return COMPLETE
             low = <unsigned int>(<uint8_t>p[2]) - 48
             if low <= 9 and high != 0 and p[3] == c"\r" and p[4] == c"\n":
                 value[0] = high * 10 + low
                 parser.position += 5
+                parser.scanned = 0
                 return COMPLETE
     return read_any_length(parser, p, rest, limits, value)
 
