@@ -83,7 +83,7 @@ cdef class Command:
         if self.latency is NULL:
             return {}
         return {
-            ((n & 3) + 5) << (n >> 2) >> 2: self.latency[n] for n in range(LATENCY_BINS)
+            <int64_t>((n & 3) + 5) << (n >> 2): self.latency[n] for n in range(LATENCY_BINS)
             if self.latency[n]
         }
 
@@ -571,7 +571,7 @@ cdef class Dispatcher(Executor):
         self.perform_argv(session, command, argv, body)
 
     def answer(self, Session session, Command command, object value) -> None:
-        """Answer a parked client's command without running it again (its time has passed)."""
+        """Answer a parked client's command without running it again: its time has passed."""
         cdef size_t start = session.out.used
         cdef int pieces = session.out.piece_count
         out_value(&session.out, value, session.protocol)
