@@ -185,10 +185,8 @@ cdef class Connection(Session):
                 plain = slices.count
             elif status != NOTHING:
                 break
-        if status == INCOMPLETE:
-            if slices_move(&self.partial, slices, first) < 0:
-                raise MemoryError
-            parser.first = 0
+        if status == INCOMPLETE and slices_move(&self.partial, slices, first) < 0:
+            raise MemoryError
         if count == 0:
             if status == BROKEN or status == HOSTILE:
                 self.refuse(status)
@@ -263,8 +261,9 @@ cdef class Connection(Session):
             return 0
         text = self.parser.error
         text = text.replace(b"%", PyBytes_FromStringAndSize(&self.parser.unexpected, 1))
-        log.verbose("protocol error", addr=self.address, client=self.id,
-                    error=text.decode("latin-1"))
+        log.verbose(
+            "protocol error", addr=self.address, client=self.id, error=text.decode("latin-1")
+        )
         out_error(&self.out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
         self.flags |= CLOSING
         return 0
