@@ -155,7 +155,9 @@ cdef char* parser_space(Parser* parser, Slabs* slabs, size_t* room) noexcept nog
 # `size` bytes were put there. The last ones append the argument to `slices`.
 cdef int parser_filled(Parser* parser, Slices* slices, size_t size) noexcept nogil
 cdef int slices_push(Slices* slices, const char* data, size_t size, Block* block) noexcept nogil
-cdef int slices_move(Slices* target, Slices* source, size_t first) noexcept nogil
+# Move the arguments of the unfinished request to `target`, which is empty and goes with it from
+# now on; -1 if there is no memory.
+cdef int parser_set_aside(Parser* parser, Slices* target, Slices* source) noexcept nogil
 # Offsets to pointers. (`base` negated: back again, or to offsets from elsewhere.)
 cdef void slices_settle(Slice* items, size_t count, const char* base) noexcept nogil
 # Release the blocks of some arguments.

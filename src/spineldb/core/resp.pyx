@@ -540,15 +540,15 @@ cdef int slices_push(Slices* slices, const char* data, size_t size, Block* block
     return 0
 
 
-cdef int slices_move(Slices* target, Slices* source, size_t first) noexcept nogil:
-    """Move the arguments from `first` on to the end of `target`; -1 if there is no memory."""
+cdef int parser_set_aside(Parser* parser, Slices* target, Slices* source) noexcept nogil:
     cdef size_t i
-    for i in range(first, source.count):
+    for i in range(parser.first, source.count):
         if slices_push(target, source.items[i].data, source.items[i].size,
                        source.items[i].block) < 0:
             return -1
         source.items[i].block = NULL
-    source.count = first
+    source.count = parser.first
+    parser.first = 0
     return 0
 
 
