@@ -243,6 +243,14 @@ class ModuleNotAllowed(CommandError):
     )
 
 
+class ModuleNotLoaded(CommandError):
+    text = "Error loading the extension. Please check the server logs."
+
+
+class NoSuchModule(CommandError):
+    text = "Error unloading module: no such module with that name"
+
+
 # Values and numbers.
 
 
@@ -652,6 +660,26 @@ class ProtocolType(CommandError):
         "Wrong protocol type name. Please use one of the following: string|integer|double|bignum|"
         "null|array|set|map|attrib|push|verbatim|true|false"
     )
+
+
+class OnlyResp3(CommandError):
+    text = "RESP2 is not supported by this command"
+
+
+class DebugDatabaseRange(CommandError):
+    text = "Out of range database"
+
+
+class NotTable(CommandError):
+    text = "The value stored at the specified key is not represented using an hash table"
+
+
+class ClientEvictionOff(CommandError):
+    text = "maxmemory-clients is disabled."
+
+
+class NotQuicklist(CommandError):
+    text = "Not a quicklist encoded object."
 
 
 class NotListpack(CommandError):

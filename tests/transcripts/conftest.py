@@ -16,7 +16,7 @@ from _pytest._code.code import TerminalRepr
 
 from tests import servers
 from tests.transcripts import transcript
-from tests.transcripts.runner import Mismatch, replay
+from tests.transcripts.runner import Mismatch, Missing, replay
 
 _running: dict[tuple[str, ...], servers.Server] = {}
 _folders: list[tempfile.TemporaryDirectory[str]] = []
@@ -83,6 +83,8 @@ class TranscriptItem(pytest.Item):
         server = _server(options)
         try:
             replay(server.address, section, protocol, real=servers.SUBJECT is not None)
+        except Missing as reason:
+            pytest.skip(str(reason))
         except BaseException:
             server.stop()
             raise

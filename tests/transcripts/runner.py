@@ -25,6 +25,10 @@ class Mismatch(AssertionError):
     """The server answered something else."""
 
 
+class Missing(Exception):
+    """The server lacks a command that the section needs."""
+
+
 class Conversation:
     """The connections of one section, in one protocol.
 
@@ -55,6 +59,14 @@ class Conversation:
                 "HELLO", self.protocol, *(["AUTH", "default", password] if password else [])
             )
         return client
+
+    def require(self, commands: tuple[str, ...]) -> None:
+        """Raise Missing unless the server has all these commands."""
+        if commands:
+            with self._open(greeted=True) as client:
+                known = client.call("COMMAND", "INFO", *commands)
+            if missing := [name for name, entry in zip(commands, known, strict=True) if not entry]:
+                raise Missing(f"the server has no {', '.join(missing)} yet")
 
     def client(self, name: str) -> Client:
         """Return the connection of that name, opened now if it is new."""
@@ -93,6 +105,7 @@ class Conversation:
 def replay(address: Address, section: Section, protocol: int, *, real: bool = False) -> None:
     """Hold one conversation; raises Mismatch at the first reply that differs."""
     with Conversation(address, protocol) as conversation:
+        conversation.require(section.needs)
         for step in section.steps:
             if step.sigil == "~":
                 time.sleep(float(step.text))
@@ -135,6 +148,8 @@ def main() -> int:
             for protocol in section.protocols:
                 try:
                     replay(address, section, protocol, real=arguments.real)
+                except Missing as reason:
+                    print(f"{path.name} == {section.title}: skipped, {reason}")  # noqa: T201
                 except (Mismatch, ErrorReply, OSError) as error:
                     failures += 1
                     print(f"{path.name} == {section.title}: {error}")  # noqa: T201

@@ -4,6 +4,7 @@ r"""Transcripts as text: conversations with a server, their rules and their repl
     @server valkey9                          the program it is recorded from (default redis8)
     @options --requirepass secret            how it is started: a server of its own for this file
     @protocol 3                              only in this protocol (the file, or its section)
+    @needs RPUSH                             skipped by a server without that command (likewise)
 
     == counting                              a section: fresh connections, empty databases, a test
     > SADD fruit apple pear                  a request, words quoted as in redis-cli
@@ -94,6 +95,7 @@ class Section:
     title: str
     line: int
     protocols: tuple[int, ...] = (2, 3)
+    needs: tuple[str, ...] = ()
     parts: list[Step | str] = field(default_factory=list)  # steps, and lines kept as they are
 
     @property
@@ -120,7 +122,8 @@ def read(path: Path) -> Transcript:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             if line.startswith("== "):
-                section = Section(line[3:].strip(), number, transcript.sections[0].protocols)
+                opening = transcript.sections[0]
+                section = Section(line[3:].strip(), number, opening.protocols, opening.needs)
                 transcript.sections.append(section)
             else:
                 _read_line(transcript, section, line, number)
@@ -157,6 +160,8 @@ def _directive(transcript: Transcript, section: Section, line: str) -> None:
             transcript.options = [word.decode() for word in split(rest.encode())]
         case "protocol":
             section.protocols = (int(rest),)
+        case "needs":
+            section.needs += tuple(rest.split())
         case _:
             raise ValueError(f"unknown directive {name}")
 

@@ -9,7 +9,10 @@ from spineldb.commands import (
     config,
     connection,
     databases,
+    debug,
     keys,
+    memory,
+    observing,
     server,
     strings,
 )
@@ -25,4 +28,7 @@ FAMILIES = (
     command.family,
     config.family,
     server.family,
+    observing.family,
+    memory.family,
+    debug.family,
 )

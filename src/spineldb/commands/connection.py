@@ -76,7 +76,7 @@ def hello(ctx: Context, *arguments: bytes) -> Reply:
     version, credentials, name = _hello_options(session, arguments)
     if credentials is not None and not ctx.engine.clients.log_in(session, *credentials):
         return _after_a_while(ctx)
-    if not session.has(SessionFlag.AUTHENTICATED):
+    if not ctx.engine.clients.is_logged_in(session):
         raise errors.HelloNoAuth
     if name is not None:
         session.name = name or None

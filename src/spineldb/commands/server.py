@@ -1,4 +1,4 @@
-"""The server about itself: INFO, TIME, ROLE, SHUTDOWN and the like."""
+"""The server about itself: INFO, TIME, ROLE, LOLWUT, MODULE, SHUTDOWN and the like."""
 
 from __future__ import annotations
 
@@ -6,26 +6,35 @@ from typing import TYPE_CHECKING
 
 from spineldb import clock, errors
 from spineldb.core.call import NO_REPLY, Deferred
+from spineldb.engine import arguments
 from spineldb.engine.arguments import Options
+from spineldb.engine.client_names import is_local
 from spineldb.engine.command import (
     ADMIN,
     ALLOW_BUSY,
     FAST,
     LOADING,
+    NO_ASYNC_LOADING,
     NO_MULTI,
     NOSCRIPT,
+    READONLY,
     STALE,
     Category,
     Family,
 )
 from spineldb.engine.lifecycle import Stop
 from spineldb.engine.reply import Verbatim
+from spineldb.version import SPINELDB_VERSION
 
 if TYPE_CHECKING:
     from spineldb.engine.context import Context
     from spineldb.engine.reply import Reply
 
 family = Family("server")
+module = family.container("MODULE", since="4.0.0", help_since="5.0.0")
+
+MODULE_FLAGS = ADMIN | NOSCRIPT | NO_ASYNC_LOADING
+SMALLEST_CRYSTAL, LARGEST_CRYSTAL = 3, 20  # lines of its upper half
 
 
 @family.command(
@@ -47,6 +56,18 @@ def time(ctx: Context) -> list[bytes]:
     del ctx
     seconds, micros = divmod(clock.unix_us(), 1_000_000)
     return [b"%d" % seconds, b"%d" % micros]
+
+
+@family.command(
+    "LASTSAVE",
+    LOADING | STALE | FAST,
+    since="1.0.0",
+    categories=Category.ADMIN | Category.DANGEROUS,
+    tips=("nondeterministic_output",),
+)
+def lastsave(ctx: Context) -> int:
+    """Return when the dataset was last saved, in Unix seconds: when the server began, at first. O(1)."""
+    return ctx.engine.lifecycle.started_ms // 1000
 
 
 @family.command(
@@ -93,3 +114,68 @@ def shutdown(ctx: Context, *words: bytes) -> Deferred:
         raise errors.NoShutdown
     ctx.engine.lifecycle.stop(Stop(save, now, force))
     return NO_REPLY
+
+
+@family.command("LOLWUT [VERSION version:integer]", READONLY | FAST, since="5.0.0")
+def lolwut(ctx: Context, *words: bytes) -> Verbatim:
+    """Draw a spinel, of the size of the version asked for, and say the server's version. O(1)."""
+    size = 8
+    if len(words) > 1 and words[0].lower() == b"version":
+        size = arguments.integer(words[1])
+    size = min(max(size, SMALLEST_CRYSTAL), LARGEST_CRYSTAL)
+    return Verbatim(f"{_crystal(size, ctx.keyspace.now_ms)}\nSpinelDB ver. {SPINELDB_VERSION}\n")
+
+
+def _crystal(size: int, seed: int) -> str:
+    """Draw an octahedron seen from the side, light falling on other facets every time."""
+    lines: list[str] = []
+    for row in (*range(size), *reversed(range(size - 1))):
+        facets = ((seed >> (row + column) % 13) + column for column in range(2 * row))
+        inner = "".join(" .:*"[facet % 4] for facet in facets)
+        left, right = ("/", "\\") if len(lines) < size else ("\\", "/")
+        lines.append(" " * (size - row) + left + inner + right)
+    return "\n".join(lines)
+
+
+@module.command(
+    "MODULE LIST",
+    ADMIN | NOSCRIPT,
+    since="4.0.0",
+    tips=("nondeterministic_output_order",),
+)
+def module_list(ctx: Context) -> Reply:
+    """List the modules whose commands the server offers. O(N) in their number."""
+    del ctx
+    return []
+
+
+@module.command("MODULE LOAD path [arg [arg ...]]", MODULE_FLAGS, since="4.0.0")
+def module_load(ctx: Context, *words: bytes) -> str:
+    """Refuse to load a module: what modules offer is built in. O(1)."""
+    del words
+    return _refuse_module(ctx, errors.ModuleNotLoaded())
+
+
+@module.command(
+    "MODULE LOADEX path [CONFIG <configs: name value> [CONFIG configs ...]] [ARGS args [args ...]]",
+    MODULE_FLAGS,
+    since="7.0.0",
+)
+def module_loadex(ctx: Context, *words: bytes) -> str:
+    """Refuse to load a module with its configuration. O(1)."""
+    del words
+    return _refuse_module(ctx, errors.ModuleNotLoaded())
+
+
+@module.command("MODULE UNLOAD name", MODULE_FLAGS, since="4.0.0")
+def module_unload(ctx: Context, name: bytes) -> str:
+    """Refuse to unload a module: none was loaded. O(1)."""
+    del name
+    return _refuse_module(ctx, errors.NoSuchModule())
+
+
+def _refuse_module(ctx: Context, reason: errors.CommandError) -> str:
+    allowed = ctx.settings.text("enable-module-command")
+    if allowed == "no" or (allowed == "local" and not is_local(ctx.client)):
+        raise errors.ModuleNotAllowed
+    raise reason

@@ -200,6 +200,14 @@ class Settings(Server):
             if source is Source.RUNTIME
         }
 
+    def everything(self) -> dict[Parameter[Any], Any]:
+        """Return every parameter that stands in a file, with its value."""
+        return {
+            entry: self.value(entry)
+            for entry in ENTRIES
+            if isinstance(entry, Parameter) and entry.listed
+        }
+
     def _differs(self, parameter: Parameter[Any], value: object) -> bool:
         """Whether setting this value says anything new, if only to a later CONFIG REWRITE."""
         if self.source(parameter) in {Source.ENVIRONMENT, Source.FLAG} or isinstance(value, Share):

@@ -28,6 +28,8 @@ cpdef enum Gate:                 # what may stand between a command and its exec
 cdef enum:
     NAME_MAX_BYTES = 32          # longest name the command index holds
     LATENCY_BINS = 160           # four to each power of two of nanoseconds
+    SHOWN_ARGUMENTS = 32         # of a request, in the slow log
+    SHOWN_BYTES = 128            # of each
 
 cdef class Command:
     cdef readonly str name                   # "get", "client|list"
@@ -48,6 +50,11 @@ cdef struct Indexed:
     char[NAME_MAX_BYTES] name                # lower case
     uint8_t size
     void* command                            # borrowed: `commands` owns
+
+cdef class Measured:
+    cdef readonly list argv
+    cdef readonly int argc
+    cdef readonly int64_t ns, request_bytes, reply_bytes
 
 cdef class Dispatcher(Executor):
     cdef readonly Keyspace keyspace
@@ -75,12 +82,13 @@ cdef class Dispatcher(Executor):
     cdef int look_ahead(self, Session session, Request* requests, int count) except -1
     cdef bint execute(self, Session session, Request* request) except -1
     cdef bint ask(self, Session session, Request* request, Command command, uint32_t gates) except -1
-    cdef int perform(self, Session session, Request* request, Command command) except -1
-    cdef int interpret(self, Call context, Command command, Request* request) except -1
+    cdef int perform(self, Session session, Request* request, Command command, object body=*) except -1
+    cdef bint interpret(self, Call context, Command command, Request* request, object body) except -1
     cdef int recover(self, Session session, Request* request, Command command, size_t start,
                      int pieces, bint changed, object error) except -1
     cdef int reject(self, Session session, Command command, object error) except -1
     cdef void silence(self, Session session, size_t start, int pieces) noexcept
     cdef int count_error(self, Session session, size_t start) except -1
+    cdef int count(self, Session session, Command command, size_t start) except -1
     cdef int finish(self, Session session, Request* request, Command command, size_t start,
-                    int pieces, bint changed) except -1
+                    int pieces) except -1

@@ -132,9 +132,9 @@ cdef class Dispatcher(Executor):
     """Runs the requests of all sessions, one at a time.
 
     `hooks` is called around commands: `admit(session)`, `leave(session)`, `deferred(context,
-    value)`, `monitor(session, argv)`, `watched(session, command, argv, ns, reply_bytes)`,
-    `failed(session, command, argv, exception)`, `emergency(session, command, argv, exception)`,
-    `ready(effects)`.
+    value)` (tells whether the client is parked), `monitor(session, argv)`, `watched(session,
+    command, measured)`, `failed(session, command, exception)`, `emergency(session, command, argv,
+    exception)`, `ready(effects)`.
     """
 
     def __init__(self, Effects effects, Call context, tuple gates=(), hooks=None):
@@ -315,8 +315,11 @@ cdef class Dispatcher(Executor):
         if gates and not self.ask(session, request, command, gates):
             return session.flags & POSTPONED == 0
         if self.monitored and not command.skips_monitor:
-            self.hooks.monitor(session, command, arguments(request))
-        self.perform(session, request, command)
+            argv = arguments(request)        # the command may take a big one away
+            self.perform(session, request, command)
+            self.hooks.monitor(session, argv)
+        else:
+            self.perform(session, request, command)
         return True
 
     cdef bint ask(self, Session session, Request* request, Command command, uint32_t gates) except -1:
@@ -350,12 +353,15 @@ cdef class Dispatcher(Executor):
         self.silence(session, start, session.out.piece_count)
         return 0
 
-    cdef int perform(self, Session session, Request* request, Command command) except -1:
-        """Run a command that the gates let pass, settle its effects, count it."""
+    cdef int perform(self, Session session, Request* request, Command command,
+                     object body=None) except -1:
+        """Run a command that the gates let pass (or `body` in its place), settle its effects, count it."""
         cdef Call context = self.context
         cdef size_t start = session.out.used
         cdef int pieces = session.out.piece_count
         cdef int64_t dirty = self.effects.dirty
+        cdef bint settling = False
+        cdef bint parked = False
         context.client = session
         context.db = self.keyspace.database(session.db)
         self.effects.home = session.db
@@ -365,19 +371,32 @@ cdef class Dispatcher(Executor):
         context.protocol = session.protocol
         session.last_command = command
         try:
-            if command.compiled is not NULL:
+            if body is not None:
+                parked = self.interpret(context, command, request, body)
+            elif command.compiled is not NULL:
                 command.compiled(context, request.argv, request.argc)
             else:
-                self.interpret(context, command, request)
+                parked = self.interpret(context, command, request, command.function)
             if self.effects.dirty != dirty or self.effects.unit_commands or self.effects.replaced:
+                settling = True
                 self.effects.settle(context.db, request, self.effects.dirty != dirty)
         except BaseException as error:
-            self.recover(session, request, command, start, pieces, self.effects.dirty != dirty, error)
-        self.finish(session, request, command, start, pieces, False)
+            self.recover(session, request, command, start, pieces,
+                         settling or self.effects.dirty != dirty, error)
+        if parked:
+            self.last_ns = monotonic_ns()    # counted when it is answered
+        else:
+            self.finish(session, request, command, start, pieces)
+        if self.effects.ready:
+            self.hooks.ready(self.effects)
         return 0
 
-    cdef int interpret(self, Call context, Command command, Request* request) except -1:
-        """Call a Python body with the arguments as bytes and send what it returns."""
+    cdef bint interpret(self, Call context, Command command, Request* request,
+                        object body) except -1:
+        """Call a Python body with the arguments as bytes and send what it returns.
+
+        True if the client is parked, because the answer comes later.
+        """
         cdef PyObject* stack[STACK_ARGUMENTS + 1]
         cdef object value, one
         cdef Slice* argv = request.argv + command.words
@@ -392,21 +411,23 @@ cdef class Dispatcher(Executor):
                     Py_INCREF(one)
                     stack[i + 1] = <PyObject*>one
                     made += 1
-                value = PyObject_Vectorcall(command.function, stack, <size_t>count + 1, NULL)
+                value = PyObject_Vectorcall(body, stack, <size_t>count + 1, NULL)
             finally:
                 for i in range(made):
                     Py_DECREF(<object>stack[i + 1])
         else:
-            value = command.function(context, *[slice_bytes(&argv[i]) for i in range(count)])
+            value = body(context, *[slice_bytes(&argv[i]) for i in range(count)])
         if isinstance(value, Deferred):
-            self.hooks.deferred(context, value)
-        else:
-            out_value(context.out, value, context.client.protocol)
-        return 0
+            return self.hooks.deferred(context, value)
+        out_value(context.out, value, context.client.protocol)
+        return False
 
     cdef int recover(self, Session session, Request* request, Command command, size_t start,
                      int pieces, bint changed, object error) except -1:
-        """Answer for a body that raised, after discarding what it had begun to answer."""
+        """Answer for a command that raised, after discarding what it had begun to answer.
+
+        `changed`: data was changed, or the effects could not be handed on.
+        """
         cdef bytes text
         cdef bint burials = self.effects.unit_commands > 0 and not self.effects.replaced
         if not changed and burials:
@@ -417,6 +438,11 @@ cdef class Dispatcher(Executor):
                 error, changed = failure, True
         self.effects.reset_unit()
         out_truncate(&session.out, start, pieces)
+        if not isinstance(error, errors.CommandError) and (
+            changed or not isinstance(error, MemoryError)
+        ):
+            self.internal_errors += 1
+            self.hooks.failed(session, command, error)
         if changed:
             self.hooks.emergency(session, command, arguments(request), error)
             text = errors.NotPropagated().wire
@@ -424,41 +450,42 @@ cdef class Dispatcher(Executor):
             text = error.wire
         elif isinstance(error, MemoryError):
             text = errors.NoMemory().wire
-        else:
-            self.internal_errors += 1
-            self.hooks.failed(session, command, arguments(request), error)
-            if not isinstance(error, Exception):
-                raise error
+        elif isinstance(error, Exception):
             text = errors.Internal().wire
+        else:
+            raise error
         out_error(&session.out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
         return 0
 
     cdef int finish(self, Session session, Request* request, Command command, size_t start,
-                    int pieces, bint changed) except -1:
+                    int pieces) except -1:
         """Count a command that ran, and tell those who asked to hear of slow and big ones."""
         cdef int64_t now = monotonic_ns()
         cdef int64_t spent = now - self.last_ns
         cdef int64_t size
         self.last_ns = now
-        self.commands_processed += 1
-        session.commands += 1
-        command.calls += 1
         command.spent_ns += spent
         if self.track_latency:
             count_latency(command, spent)
-        if session.out.used > start and session.out.data[start] == c"-":
-            command.failed += 1
-            self.count_error(session, start)
+        self.count(session, command, start)
         size = <int64_t>(session.out.used - start) + (
             <int64_t>session.out.pinned if session.out.piece_count > pieces else 0)
         if spent >= self.watch_ns or size >= self.watch_bytes or (
             <int64_t>request.raw_size >= self.watch_bytes
         ):
-            self.hooks.watched(session, command, arguments(request), spent, size)
+            self.hooks.watched(session, command, measured(request, spent, size))
         if session.flags & (REPLY_OFF | REPLY_SKIP | REPLY_SKIP_NEXT):
             self.silence(session, start, pieces)
-        if self.effects.ready:
-            self.hooks.ready(self.effects)
+        return 0
+
+    cdef int count(self, Session session, Command command, size_t start) except -1:
+        """Count a call that is answered by what the output holds from `start`."""
+        self.commands_processed += 1
+        session.commands += 1
+        command.calls += 1
+        if session.out.used > start and session.out.data[start] == c"-":
+            command.failed += 1
+            self.count_error(session, start)
         return 0
 
     cdef void silence(self, Session session, size_t start, int pieces) noexcept:
@@ -496,7 +523,7 @@ cdef class Dispatcher(Executor):
                 self.hooks.leave(session)
             except Exception as error:
                 self.internal_errors += 1
-                self.hooks.failed(session, None, [], error)
+                self.hooks.failed(session, None, error)
 
     # -- for the engine ------------------------------------------------------------------------------
 
@@ -518,8 +545,8 @@ cdef class Dispatcher(Executor):
         finally:
             free(slices)
 
-    def perform_argv(self, Session session, Command command, list argv) -> None:
-        """Run a command's body again for a parked client: no gates, no monitor."""
+    def perform_argv(self, Session session, Command command, list argv, body=None) -> None:
+        """Run a command for a parked client, or `body` in its place: no gates, no monitor."""
         cdef Request request
         cdef Slice* slices = slices_of(argv)
         try:
@@ -527,15 +554,23 @@ cdef class Dispatcher(Executor):
             request.argv = slices
             request.argc = <int>len(argv)
             self.last_ns = monotonic_ns()
-            self.perform(session, &request, command)
+            self.perform(session, &request, command, body)
         finally:
             free(slices)
 
     def continue_with(self, Session session, Command command, list argv, object body) -> None:
         """Run `body` (a Python body) in place of the command's own: what follows on outside work."""
-        cdef Command follow = Command(command.name, command.declaration, command.arity, 0, body,
-                                      0, None)
-        self.perform_argv(session, follow, argv)
+        self.perform_argv(session, command, argv, body)
+
+    def answer(self, Session session, Command command, object value) -> None:
+        """Answer a parked client's command without running it again (its time has passed)."""
+        cdef size_t start = session.out.used
+        cdef int pieces = session.out.piece_count
+        out_value(&session.out, value, session.protocol)
+        self.count(session, command, start)
+        if session.flags & (REPLY_OFF | REPLY_SKIP | REPLY_SKIP_NEXT):
+            self.silence(session, start, pieces)
+        session.wake()
 
 
 cdef enum:
@@ -544,6 +579,34 @@ cdef enum:
 
 cdef inline bytes slice_bytes(const Slice* slice):
     return PyBytes_FromStringAndSize(slice.data, <Py_ssize_t>slice.size)
+
+
+cdef class Measured:
+    """What a command took, and its arguments as logs keep them: few, short, saying what is left out."""
+
+    def __repr__(self) -> str:
+        return f"<measured {self.argv} {self.ns} ns>"
+
+
+cdef Measured measured(const Request* request, int64_t ns, int64_t reply_bytes):
+    cdef Measured made = Measured.__new__(Measured)
+    cdef int shown = request.argc if request.argc <= SHOWN_ARGUMENTS else SHOWN_ARGUMENTS - 1
+    cdef int i
+    made.argv = [glimpse(&request.argv[i]) for i in range(shown)]
+    if shown < request.argc:
+        made.argv.append(b"... (%d more arguments)" % (request.argc - shown))
+    made.argc = request.argc
+    made.ns = ns
+    made.request_bytes = <int64_t>request.raw_size
+    made.reply_bytes = reply_bytes
+    return made
+
+
+cdef bytes glimpse(const Slice* slice):
+    """The beginning of an argument; a big one is not copied to be logged."""
+    if slice.size <= SHOWN_BYTES:
+        return slice_bytes(slice)
+    return slice.data[:<size_t>SHOWN_BYTES] + b"... (%d more bytes)" % (slice.size - SHOWN_BYTES)
 
 
 cdef list arguments(const Request* request):

@@ -60,6 +60,7 @@ cdef class Effects(Undertaker):
     cdef int argument_int(self, int64_t value) except -1
     # The command is over: hand its effects to the sinks.
     cdef int settle(self, Database db, Request* request, bint changed) except -1
+    cdef int hand_on(self, Database db, Request* request, bint changed) except -1
     cdef int reset_unit(self) noexcept
     cdef char* room(self, size_t size) except NULL
     cdef int select(self, int index) except -1

@@ -139,9 +139,6 @@ cdef class Effects(Undertaker):
     cdef char* room(self, size_t size) except NULL:
         cdef char* bigger
         cdef size_t capacity
-        if self.fail_next > 0:
-            self.fail_next -= 1
-            raise errors.InjectedFault
         if self.unit_capacity - self.unit_size < size:
             capacity = max(self.unit_capacity * 2, self.unit_size + size + 1024)
             bigger = <char*>realloc(self.unit, capacity)
@@ -197,22 +194,26 @@ cdef class Effects(Undertaker):
 
     cdef int settle(self, Database db, Request* request, bint changed) except -1:
         """Hand the effects of the command that ran in `db` to every sink."""
-        cdef int i
-        if not self.feeding:
+        try:
+            if self.fail_next > 0 and (changed or self.unit_commands):
+                self.fail_next -= 1
+                raise errors.InjectedFault
+            if self.feeding:
+                self.hand_on(db, request, changed)
+        finally:
             self.reset_unit()
-            return 0
-        if self.fail_next > 0 and (changed or self.unit_commands):
-            self.room(0)
+        return 0
+
+    cdef int hand_on(self, Database db, Request* request, bint changed) except -1:
+        cdef int i
         if changed and not self.replaced and request is not NULL:
             if request.raw is not NULL and self.unit_commands == 0 and self.stream_db == db.index:
-                self.feed(request.raw, request.raw_size)
-                return 0
+                return self.feed(request.raw, request.raw_size)
             self.command(request.argc)
             for i in range(request.argc):
                 self.argument(request.argv[i].data, request.argv[i].size)
         if self.unit_commands:
             self.send_unit(db)
-        self.reset_unit()
         return 0
 
     cdef int send_unit(self, Database db) except -1:

@@ -75,6 +75,7 @@ from spineldb.core.table cimport (
     table_remove,
     table_replace,
     table_scan,
+    table_shape,
     table_walk,
 )
 from spineldb.core.wheel cimport wheel_bytes, wheel_count, wheel_delete, wheel_new, wheel_push
@@ -708,6 +709,22 @@ cdef class Database:
         if entry[0] & HAS_DEADLINE:
             total += sizeof(uint32_t)
         return total
+
+    def address(self, bytes key) -> int | None:
+        """Return where a key's entry lies in memory, or None without the key (DEBUG OBJECT)."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        return None if entry is NULL else <size_t>entry
+
+    @property
+    def wheel_bytes(self) -> int:
+        """The part of `bytes` that is the timing wheel."""
+        return wheel_bytes(self.wheel)
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """The table's segments, buckets, depth and spilled entries (DEBUG HTSTATS)."""
+        return table_shape(self.table)
 
     def scan(self, uint64_t cursor) -> tuple:
         """Take one step of an iteration: (next cursor, [(key, kind, deadline) ...]).

@@ -22,6 +22,9 @@ class Push(Shaped):
 class Verbatim(Shaped):
     def __init__(self, items: str | bytes) -> None: ...
 
+class Raw(Shaped):
+    def __init__(self, items: bytes) -> None: ...
+
 class NullArray: ...
 
 NULL_ARRAY: Final[NullArray]

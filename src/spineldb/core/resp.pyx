@@ -357,6 +357,10 @@ cdef class Verbatim(Shaped):
     """Text for people: a bulk string in RESP2, a verbatim string in RESP3 (INFO)."""
 
 
+cdef class Raw(Shaped):
+    """Bytes that are RESP already: what no Python value stands for."""
+
+
 cdef class NullArray:
     """The type of `NULL_ARRAY`."""
 
@@ -423,6 +427,9 @@ cdef int put_marked(Output* out, object value, int protocol) except -1:
         put_items(out, c">" if protocol == 3 else c"*", (<Push>value).items, protocol)
     elif isinstance(value, Verbatim):
         put_verbatim(out, (<Verbatim>value).items, protocol)
+    elif isinstance(value, Raw):
+        raw = (<Raw>value).items
+        out_raw(out, PyBytes_AS_STRING(raw), <size_t>PyBytes_GET_SIZE(raw))
     elif isinstance(value, NullArray):
         out_null_array(out, protocol)
     elif isinstance(value, Exception) and hasattr(value, "wire"):
@@ -679,11 +686,13 @@ cdef inline int read_length(Parser* parser, const char* data, size_t size, const
             if p[2] == c"\r" and p[3] == c"\n":
                 value[0] = high
                 parser.position += 4
+                parser.scanned = 0
                 return COMPLETE
             low = <unsigned int>(<uint8_t>p[2]) - 48
             if low <= 9 and high != 0 and p[3] == c"\r" and p[4] == c"\n":
                 value[0] = high * 10 + low
                 parser.position += 5
+                parser.scanned = 0
                 return COMPLETE
     return read_any_length(parser, p, rest, limits, value)
 
@@ -745,7 +754,7 @@ cdef char* parser_space(Parser* parser, Slabs* slabs, size_t* room) noexcept nog
     cdef Block* block = parser.block
     cdef size_t capacity
     if block.size == block.capacity:
-        capacity = block.capacity * 2
+        capacity = block.capacity * (4 if block.capacity < REUSE_FROM else 2)
         if capacity > <size_t>parser.bulk:
             capacity = <size_t>parser.bulk
         block = block_resize(slabs, block, capacity)

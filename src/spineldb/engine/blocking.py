@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from spineldb import errors
@@ -74,7 +74,7 @@ class Waiter:
     wait: Wait | None
     timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
-    resumed: bool = field(default=False)
+    answered: bool = False  # by the re-run that goes on now, unless it waits once more
 
 
 class Blocking:
@@ -88,21 +88,25 @@ class Blocking:
 
     # -- parking -----------------------------------------------------------------------------------
 
-    def park(self, context: Context, value: Deferred) -> None:
-        """Take a command's `Wait` or `Outside` as its answer; anything else is no answer at all."""
+    def park(self, context: Context, value: Deferred) -> bool:
+        """Take a command's `Wait` or `Outside` as its answer; tell whether the client is parked.
+
+        Anything else is no answer at all: False.
+        """
+        command = cast("Command", context.command)
         if isinstance(value, Wait):
-            running = self._running
-            if running is not None:
-                running.wait = value
-                running.resumed = False
-                return
+            if self._running is not None:
+                self._running.answered = False
+                return True
             argv = context.argv if value.again is None else list(value.again)
-            waiter = Waiter(context.client, cast("Command", context.command), argv, value)
-            self._enter(waiter, value)
-        elif isinstance(value, Outside):
-            waiter = Waiter(context.client, cast("Command", context.command), context.argv, None)
+            self._enter(Waiter(context.client, command, argv, value), value)
+            return True
+        if isinstance(value, Outside):
+            waiter = Waiter(context.client, command, context.argv, None)
             self._mark(waiter)
             waiter.task = asyncio.get_running_loop().create_task(self._outside(waiter, value))
+            return True
+        return False
 
     def _mark(self, waiter: Waiter) -> None:
         waiter.session.waiting = waiter
@@ -170,44 +174,41 @@ class Blocking:
         assert wait is not None
         selected, session.db = session.db, wait.database
         self._running = waiter
-        waiter.resumed = True
+        waiter.answered = True
         try:
             self._dispatcher.perform_argv(session, waiter.command, waiter.argv)
         finally:
             self._running = None
             session.db = selected
-        if waiter.resumed:  # it did not wait again: answered
-            waiter.wait = wait
+        if waiter.answered:
             self._leave(waiter)
-        else:
-            waiter.wait = wait
 
     # -- the ends of a wait ------------------------------------------------------------------------
 
     def time_out(self, waiter: Waiter) -> None:
         """Answer a client whose time has passed."""
         assert waiter.wait is not None
-        otherwise = waiter.wait.otherwise
+        self._answer(waiter, waiter.wait.otherwise)
+
+    def _answer(self, waiter: Waiter, reply: Reply) -> None:
+        self._dispatcher.answer(waiter.session, waiter.command, reply)
         self._leave(waiter)
-        waiter.session.send(otherwise)
 
     def unblock(self, session: Session, error: errors.CommandError | None) -> bool:
         """End a client's wait by an error, or as if its time had passed; False if it has none."""
         waiter = session.waiting
         if not isinstance(waiter, Waiter) or waiter.wait is None:
             return False
-        if error is None:
-            self.time_out(waiter)
-        else:
-            self._leave(waiter)
-            session.send(error)
+        self._answer(waiter, waiter.wait.otherwise if error is None else error)
         return True
 
     def unblock_writers(self, sessions: Iterable[Session], error: errors.CommandError) -> None:
         """End the waits of those parked in a command that writes (EM-9)."""
         for session in list(sessions):
             waiter = session.waiting
-            if isinstance(waiter, Waiter) and waiter.command.writes:
+            if not isinstance(waiter, Waiter) or waiter is self._running:
+                continue  # the one whose command failed has its answer
+            if waiter.command.writes:
                 self.unblock(session, error)
 
     def forget(self, session: Session) -> None:
@@ -226,14 +227,13 @@ class Blocking:
             raise
         except errors.CommandError as error:
             waiter.task = None
-            self._leave(waiter)
-            session.send(error)
+            self._answer(waiter, error)
             return
         except Exception:
             log.exception("work outside failed", command=command.name)
+            self._dispatcher.internal_errors += 1
             waiter.task = None
-            self._leave(waiter)
-            session.send(errors.Internal() if outside.failed is None else outside.failed)
+            self._answer(waiter, errors.Internal() if outside.failed is None else outside.failed)
             return
         waiter.task = None
 
@@ -241,4 +241,5 @@ class Blocking:
             return outside.then(context, result)
 
         self._dispatcher.continue_with(session, command, argv, body)
-        self._leave(waiter)
+        if session.waiting is waiter:  # it did not begin to wait for something else
+            self._leave(waiter)

@@ -7,7 +7,8 @@ opposite of each but the ages and SKIPME as NOT-….
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from spineldb import clock, errors
@@ -19,6 +20,7 @@ Condition = Callable[[Session], bool]
 
 _TYPES = {b"normal", b"master", b"primary", b"replica", b"slave", b"pubsub"}
 _KNOWN_LETTERS = frozenset("NSOMPxbtRBdcuAUreTI")
+_NUMBER = re.compile(rb"-?[0-9]+")
 
 
 @dataclass(slots=True)
@@ -35,11 +37,17 @@ class Filter:
         return all(condition(session) for condition in self.conditions)
 
 
-def read_filter(words: list[bytes], *, skip_me: bool, databases: int, listing: bool) -> Filter:
-    """Read a filter from a request's arguments.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a filter is read for: the command decides on wording, the server on what there is."""
 
-    `listing`: CLIENT LIST, whose ID takes several numbers and words some errors differently.
-    """
+    listing: bool  # CLIENT LIST, whose ID may be any number
+    databases: int
+    is_user: Callable[[bytes], bool]
+
+
+def read_filter(words: Sequence[bytes], question: Question, *, skip_me: bool) -> Filter:
+    """Read a filter from a request's arguments."""
     found = Filter(skip_me)
     rest = list(words)
     while rest:
@@ -48,13 +56,13 @@ def read_filter(words: list[bytes], *, skip_me: bool, databases: int, listing: b
             raise errors.Syntax
         negated = name.startswith(b"NOT-")
         plain = name.removeprefix(b"NOT-")
-        if plain == b"ID":
-            condition = _ids(rest, listing=listing)
-        elif name == b"SKIPME":
+        if name == b"SKIPME":
             found.skip_me = _yes_or_no(rest.pop(0))
             continue
+        if plain == b"ID":
+            condition = _ids(rest, listing=question.listing and not negated, negated=negated)
         else:
-            condition = _condition(plain, rest.pop(0), databases, negated=negated)
+            condition = _condition(plain, rest.pop(0), question, negated=negated)
         found.conditions.append(_opposite(condition) if negated else condition)
     return found
 
@@ -73,26 +81,32 @@ def _yes_or_no(word: bytes) -> bool:
             raise errors.Syntax
 
 
-def _ids(rest: list[bytes], *, listing: bool) -> Condition:
+def _ids(rest: list[bytes], *, listing: bool, negated: bool) -> Condition:
     """Read one number, and all that follow it."""
-    wanted = {_id(rest.pop(0), listing=listing)}
-    while rest and rest[0].isdigit():
-        wanted.add(_id(rest.pop(0), listing=listing))
+    wanted = {_id(rest.pop(0), listing=listing, negated=negated)}
+    while rest and _NUMBER.fullmatch(rest[0]):
+        wanted.add(_id(rest.pop(0), listing=listing, negated=negated))
+    if listing and rest and rest[0].upper().removeprefix(b"NOT-") not in _NAMES:
+        raise errors.InvalidClientId
     return lambda session: session.id in wanted
 
 
-def _id(word: bytes, *, listing: bool) -> int:
+def _id(word: bytes, *, listing: bool, negated: bool) -> int:
     try:
         number = arguments.integer(word)
     except errors.NotInteger:
-        number = 0
-    if number <= 0:
-        raise errors.InvalidClientId if listing else errors.ClientIdNotPositive
+        if negated:
+            raise errors.Syntax from None
+        raise errors.InvalidClientId if listing else errors.ClientIdNotPositive from None
+    if number <= 0 and not listing:
+        raise errors.ClientIdNotPositive
     return number
 
 
-def _condition(name: bytes, word: bytes, databases: int, *, negated: bool) -> Condition:
+def _condition(name: bytes, word: bytes, question: Question, *, negated: bool) -> Condition:
     text = word.decode("utf-8", "surrogateescape")
+    if name == b"USER" and not question.is_user(word):
+        raise errors.NoSuchUser(word)
     if name in _TEXTS:
         attribute = _TEXTS[name]
         return lambda session: (getattr(session, attribute) or "") == text
@@ -106,7 +120,7 @@ def _condition(name: bytes, word: bytes, databases: int, *, negated: bool) -> Co
         case b"FLAGS":
             return _flags(text, negated=negated)
         case b"DB":
-            return _database(word, databases)
+            return _database(word, question.databases)
         case b"IP":
             return lambda session: session.address.rpartition(":")[0] == text
         case b"CAPA":
@@ -123,6 +137,7 @@ _TEXTS = {
     b"LIB-NAME": "library_name",
     b"LIB-VER": "library_version",
 }
+_NAMES = frozenset([*_TEXTS, *b"ID TYPE SKIPME MAXAGE IDLE FLAGS DB IP CAPA".split()])
 
 
 def _type(word: bytes) -> Condition:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spineldb.config.settings import Settings
 
 DEFAULT_USER = "default"
+LONGEST_TIMER_SECONDS = 86_400.0
 
 # The letters of CLIENT LIST's `flags`, in Redis's order.
 _LETTERS = (
@@ -56,7 +57,7 @@ class Clients:
         self._settings = settings
         self._sessions: dict[int, Session] = {}
         self._unauthenticated = 0
-        self._postponed: set[Session] = set()
+        self._postponed: dict[Session, None] = {}  # in the order in which they came
         self._pause = Pause.NOTHING
         self._pause_until_ms = 0
         self._pause_timer: asyncio.TimerHandle | None = None
@@ -108,7 +109,7 @@ class Clients:
     def leave(self, session: Session) -> None:
         """Forget a client whose connection has ended."""
         if self._sessions.pop(session.id, None) is not None:
-            self._postponed.discard(session)
+            self._postponed.pop(session, None)
             if not session.has(SessionFlag.AUTHENTICATED):
                 self._unauthenticated -= 1
 
@@ -124,27 +125,42 @@ class Clients:
 
     def ask_to_log_in(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Refuse the command: the gate of sessions that have not authenticated."""
-        del session, command, argv
-        raise errors.NoAuth
+        del command, argv
+        if self._password:
+            raise errors.NoAuth
+        self._let_in(session)  # the password was taken away meanwhile
 
     def has_password(self, user: bytes = DEFAULT_USER.encode()) -> bool:
         """Tell whether this user must give a password."""
-        return user == DEFAULT_USER.encode() and bool(self._password)
+        return self.is_known(user) and bool(self._password)
 
     def log_in(self, session: Session, user: bytes, password: bytes) -> bool:
         """Let a session in if user and password are right; compares in constant time."""
-        known = user == DEFAULT_USER.encode()
         expected = self._password.encode("utf-8", "surrogateescape")
         right = not expected or hmac.compare_digest(expected, password)
-        if not (known and right):
+        if not (self.is_known(user) and right):
             return False
-        session.user = DEFAULT_USER
-        if not session.has(SessionFlag.AUTHENTICATED):
-            session.mark(SessionFlag.AUTHENTICATED)
-            self._dispatcher.open_gate(session, Gate.GATE_AUTH, asked=False)
-            if session.id in self._sessions:
-                self._unauthenticated -= 1
+        self._let_in(session)
         return True
+
+    def is_known(self, user: bytes) -> bool:
+        """Tell whether there is such a user."""
+        return user == DEFAULT_USER.encode()
+
+    def is_logged_in(self, session: Session) -> bool:
+        """Tell whether a session may go on without a password."""
+        if not session.has(SessionFlag.AUTHENTICATED) and not self._password:
+            self._let_in(session)
+        return session.has(SessionFlag.AUTHENTICATED)
+
+    def _let_in(self, session: Session) -> None:
+        session.user = DEFAULT_USER
+        if session.has(SessionFlag.AUTHENTICATED):
+            return
+        session.mark(SessionFlag.AUTHENTICATED)
+        self._dispatcher.open_gate(session, Gate.GATE_AUTH, asked=False)
+        if session.id in self._sessions:
+            self._unauthenticated -= 1
 
     def log_out(self, session: Session) -> None:
         """Make a session the default user's again, who may have to give a password (RESET)."""
@@ -172,10 +188,21 @@ class Clients:
         self._pause = max(self._pause, what, key=lambda pause: pause.value)
         self._pause_until_ms = max(self._pause_until_ms, until)
         self._dispatcher.raise_gate(Gate.GATE_PAUSE)
+        self._dispatcher.effects.may_bury = False  # nothing changes: keys are hidden, not deleted
         if self._pause_timer is not None:
             self._pause_timer.cancel()
+            self._pause_timer = None
+        self._await_end_of_pause()
+
+    def _await_end_of_pause(self) -> None:
+        """Resume when the pause is over; loops take no timer of many years."""
         remaining = (self._pause_until_ms - clock.unix_ms()) / 1000
-        self._pause_timer = asyncio.get_running_loop().call_later(remaining, self.resume)
+        if remaining <= 0 and self._pause_timer is not None:
+            self.resume()
+            return
+        self._pause_timer = asyncio.get_running_loop().call_later(
+            min(max(remaining, 0), LONGEST_TIMER_SECONDS), self._await_end_of_pause
+        )
 
     def resume(self) -> None:
         """End the pause and let every postponed client go on."""
@@ -185,8 +212,9 @@ class Clients:
         self._pause = Pause.NOTHING
         self._pause_until_ms = 0
         self._dispatcher.raise_gate(Gate.GATE_PAUSE, up=False)
-        postponed, self._postponed = self._postponed, set()
-        for session in sorted(postponed, key=lambda session: session.id):
+        self._dispatcher.effects.may_bury = not self._dispatcher.is_raised(Gate.GATE_EMERGENCY)
+        postponed, self._postponed = self._postponed, {}
+        for session in postponed:
             session.mark(SessionFlag.POSTPONED, on=False)
 
     def hold_back(self, session: Session, command: Command, argv: list[bytes]) -> object:
@@ -197,7 +225,7 @@ class Clients:
             return None
         if self._pause is Pause.WRITES and not flags & (Flag.WRITE | Flag.MAY_REPLICATE):
             return None
-        self._postponed.add(session)
+        self._postponed[session] = None
         return POSTPONE
 
     # -- showing -----------------------------------------------------------------------------------

@@ -63,14 +63,17 @@ class Emergency:
 
     def gate(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Refuse a write; asked only while the mode is on."""
-        del session, command, argv
-        raise self.refusal
+        del session
+        only_reads = _READS_WITHOUT_OPTIONS.get(command.name)
+        if only_reads is None or not only_reads(argv):
+            raise self.refusal
 
     def enter(
         self, session: Session | None, command: Command | None, argv: list[bytes], reason: object
     ) -> None:
         """Put the mode in force; a second failure is only logged."""
-        text = " ".join(f"{type(reason).__name__}: {reason}".split())
+        named = f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else reason
+        text = " ".join(str(named).split())
         name = command.name if command is not None else "-"
         if self.trigger is not None:
             log.error("propagation failed again", command=name, reason=text)
@@ -92,6 +95,7 @@ class Emergency:
             db=self.trigger.database,
             client=self.trigger.client,
             reason=self.trigger.reason,
+            offset=0,
         )
         for act in self.on_entry:
             act()
@@ -103,6 +107,15 @@ class Emergency:
             yield "emergency_read_only_since", self.trigger.since
             yield "emergency_read_only_reason", self.trigger.reason
             yield "emergency_trigger_command", self.trigger.shown
+            yield "emergency_dataset_persisted", 0
+            yield "emergency_replicas_diverged", 0
+
+
+# Commands that are writes by their declaration, but not with every set of options (EM-5).
+_READS_WITHOUT_OPTIONS: dict[str, Callable[[list[bytes]], bool]] = {
+    "getex": lambda argv: len(argv) == 2,
+    "bitfield": lambda argv: not {b"set", b"incrby"} & {word.lower() for word in argv[2:]},
+}
 
 
 def _keys(command: Command | None, argv: list[bytes]) -> tuple[bytes, ...]:

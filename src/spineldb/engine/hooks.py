@@ -14,7 +14,7 @@ from spineldb.observability.logging import get_log
 
 if TYPE_CHECKING:
     from spineldb.core.call import Deferred
-    from spineldb.core.dispatch import Command
+    from spineldb.core.dispatch import Command, Measured
     from spineldb.core.effects import Effects
     from spineldb.core.session import Session
     from spineldb.engine.blocking import Blocking
@@ -35,6 +35,7 @@ class Hooks:
         self._blocking = blocking
         self._observer = observer
         self._emergency = emergency
+        emergency.on_entry.append(self._refuse_waiting_writers)
 
     def admit(self, session: Session) -> bytes | None:
         """Register a new client, or say by which line it is turned away."""
@@ -46,29 +47,24 @@ class Hooks:
         self._observer.forget(session)
         self._clients.leave(session)
 
-    def deferred(self, context: Context, value: Deferred) -> None:
-        """Park the client of a command that cannot be answered yet."""
-        self._blocking.park(context, value)
+    def deferred(self, context: Context, value: Deferred) -> bool:
+        """Park the client of a command that cannot be answered yet; False if it gets no answer."""
+        return self._blocking.park(context, value)
 
     def ready(self, effects: Effects) -> None:
         """Serve those who wait for the keys that were written."""
         self._blocking.serve(effects)
 
-    def monitor(self, session: Session, command: Command, argv: list[bytes]) -> None:
+    def monitor(self, session: Session, argv: list[bytes]) -> None:
         """Show a command to the clients that run MONITOR."""
-        self._observer.show(session, command, argv)
+        self._observer.show(session, argv)
 
-    def watched(
-        self, session: Session, command: Command, argv: list[bytes], ns: int, reply_bytes: int
-    ) -> None:
+    def watched(self, session: Session, command: Command, measured: Measured) -> None:
         """Record a command that was slow, or whose request or reply was big."""
-        self._observer.record(session, command, argv, ns, reply_bytes)
+        self._observer.record(session, command, measured)
 
-    def failed(
-        self, session: Session, command: Command | None, argv: list[bytes], error: BaseException
-    ) -> None:
+    def failed(self, session: Session, command: Command | None, error: BaseException) -> None:
         """Log a failure of ours: the traceback and the command's name, never its values."""
-        del argv
         try:
             raise error
         except BaseException:
@@ -80,4 +76,6 @@ class Hooks:
     ) -> None:
         """Enter emergency read-only mode: a change was made and cannot be propagated."""
         self._emergency.enter(session, command, argv, error)
+
+    def _refuse_waiting_writers(self) -> None:
         self._blocking.unblock_writers(self._clients, self._emergency.refusal)

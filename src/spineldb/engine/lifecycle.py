@@ -32,6 +32,7 @@ class Lifecycle:
     started_ms: int = field(default_factory=clock.unix_ms)
     loading: bool = False
     stopping: Stop | None = None
+    cron_paused: bool = False  # DEBUG PAUSE-CRON
     on_stop: list[Callable[[Stop], None]] = field(default_factory=list)
 
     @property

@@ -6,6 +6,7 @@ wants it (the table stands in `docs/tour.md`). The classes here say what a plain
 * `Pairs` for values with a companion (WITHSCORES): flat in RESP2, an array of pairs in RESP3;
 * `Mapping` for what is an array of pairs in RESP2 and a map in RESP3 (XREAD);
 * `Members` for sets, `Push` for messages nobody asked for, `Verbatim` for text for people;
+* `Raw` for RESP that no Python value stands for (DEBUG PROTOCOL);
 * `NULL_ARRAY` for the null that RESP2 writes as `*-1`.
 """
 
@@ -21,6 +22,7 @@ from spineldb.core.resp import (
     NullArray,
     Pairs,
     Push,
+    Raw,
     Shaped,
     Verbatim,
     encode,
@@ -33,6 +35,7 @@ __all__ = [
     "NullArray",
     "Pairs",
     "Push",
+    "Raw",
     "Reply",
     "Shaped",
     "Verbatim",

@@ -1,7 +1,7 @@
 """The slow log and its siblings: the last commands that took long, or were big.
 
-A log keeps a bounded number of entries, newest first. Of each command it keeps at most 32 arguments
-of at most 128 bytes, so that a log of huge requests stays small.
+A log keeps a bounded number of entries, newest first. What it is told of a command is short already
+(`core.dispatch.Measured`): at most 32 arguments of at most 128 bytes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-
-SHOWN_ARGUMENTS = 32
-SHOWN_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class CommandLog:
 
     def add(self, at: int, amount: int, argv: Sequence[bytes], address: str, name: str) -> None:
         """Record a command; the oldest entry goes if the log is full."""
-        entry = Entry(self._next_id, at, amount, shortened(argv), address, name)
+        entry = Entry(self._next_id, at, amount, list(argv), address, name)
         self._next_id += 1
         self._entries.appendleft(entry)
 
@@ -59,18 +56,3 @@ class CommandLog:
     def clear(self) -> None:
         """Forget every entry; numbering goes on."""
         self._entries.clear()
-
-
-def shortened(argv: Sequence[bytes]) -> list[bytes]:
-    """Return the arguments as a log keeps them: few, short, and saying what was left out."""
-    kept = list(argv)
-    if len(kept) > SHOWN_ARGUMENTS:
-        left_out = len(kept) - SHOWN_ARGUMENTS + 1
-        kept = [*kept[: SHOWN_ARGUMENTS - 1], b"... (%d more arguments)" % left_out]
-        return [_cut(argument) for argument in kept[:-1]] + kept[-1:]
-    return [_cut(argument) for argument in kept]
-
-
-def _cut(argument: bytes) -> bytes:
-    more = len(argument) - SHOWN_BYTES
-    return argument if more <= 0 else argument[:SHOWN_BYTES] + b"... (%d more bytes)" % more

@@ -60,6 +60,10 @@ def _logs(server: Server) -> None:
     settings, observer = server.engine.settings, server.engine.observer
     observer.slow.threshold = settings.slowlog.threshold_us
     observer.slow.resize(settings.slowlog.max_len)
+    observer.large_requests.threshold = settings.slowlog.request_larger_than
+    observer.large_requests.resize(settings.slowlog.large_request_max_len)
+    observer.large_replies.threshold = settings.slowlog.reply_larger_than
+    observer.large_replies.resize(settings.slowlog.large_reply_max_len)
     observer.latency.threshold_ms = settings.latency.threshold_ms
     observer.arm()
     server.engine.dispatcher.track_latency = settings.latency.tracking
@@ -99,6 +103,10 @@ _APPLIERS: tuple[tuple[tuple[str, ...], Callable[[Server], None]], ...] = (
         (
             "slowlog-log-slower-than",
             "slowlog-max-len",
+            "commandlog-request-larger-than",
+            "commandlog-large-request-max-len",
+            "commandlog-reply-larger-than",
+            "commandlog-large-reply-max-len",
             "latency-monitor-threshold",
             "latency-tracking",
         ),

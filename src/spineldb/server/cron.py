@@ -37,7 +37,6 @@ class Cron:
         self.output_bytes = Rate()
         self.turns = Rate()
         self.expiry_ns = 0  # spent on deleting expired keys
-        self.paused = False  # DEBUG PAUSE-CRON
 
     def start(self) -> None:
         """Begin; the event loop is running."""
@@ -55,6 +54,10 @@ class Cron:
         """Forget the rates (CONFIG RESETSTAT)."""
         for rate in (self.commands, self.input_bytes, self.output_bytes, self.turns):
             rate.clear()
+
+    @property
+    def _paused(self) -> bool:
+        return self._engine.lifecycle.cron_paused
 
     @property
     def spent_in_commands_ns(self) -> int:
@@ -76,7 +79,7 @@ class Cron:
     def _tick(self) -> None:
         """Sample rates, look after clients, decide on housekeeping."""
         self._later("tick", TICK_SECONDS)
-        if self.paused:
+        if self._paused:
             return
         engine, network, now = self._engine, self._network, clock.ticks_ns()
         network.cron()
@@ -100,7 +103,11 @@ class Cron:
         """Delete keys whose time has passed."""
         engine, began = self._engine, clock.ticks_ns()
         engine.keyspace.advance(clock.unix_ms())
-        more = not self.paused and engine.effects.expire(BUDGET_US)
+        try:
+            more = not self._paused and engine.effects.expire(BUDGET_US)
+        except Exception as error:  # noqa: BLE001 - deleted, and nobody could be told: EM-23
+            more = False
+            engine.emergency.enter(None, None, [], error)
         spent = clock.ticks_ns() - began
         self.expiry_ns += spent
         engine.observer.latency.sample("expire-cycle", clock.unix_ms() // 1000, spent // 1_000_000)
@@ -111,5 +118,5 @@ class Cron:
 
     def _work(self) -> None:
         """Do a slice of the deferred work: free what was flushed, move entries together."""
-        left = not self.paused and self._engine.keyspace.run_work(BUDGET_US)
+        left = not self._paused and self._engine.keyspace.run_work(BUDGET_US)
         self._later("work", 0 if left else TICK_SECONDS)

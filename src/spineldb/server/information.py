@@ -135,8 +135,7 @@ def _memory(server: Server) -> Fields:
     yield "used_memory_dataset", dataset
     yield "used_memory_dataset_perc", f"{100 * dataset / max(used - memory.at_start, 1):.2f}%"
     yield "allocator_allocated", engine.keyspace.used_memory
-    yield "allocator_active", engine.keyspace.committed_memory
-    yield "allocator_resident", engine.keyspace.committed_memory
+    yield from (("allocator_active", memory.held), ("allocator_resident", memory.held))
     yield "allocator_muzzy", 0
     yield from _with_human("total_system_memory", system_bytes())
     yield from _zero("used_memory_lua", "used_memory_vm_eval")
@@ -194,6 +193,8 @@ def _persistence(server: Server) -> Fields:
     yield "aof_rewrites_consecutive_failures", 0
     yield from (("aof_last_write_status", "ok"), ("aof_last_cow_size", 0))
     yield from _zero("module_fork_in_progress", "module_fork_last_cow_size")
+    yield from _zero("aof_current_size", "aof_base_size", "aof_pending_rewrite")
+    yield from _zero("aof_buffer_length", "aof_pending_bio_fsync", "aof_delayed_fsync")
     yield from (("spldb_last_save_time", started), ("spldb_bgsave_in_progress", 0))
 
 

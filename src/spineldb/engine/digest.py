@@ -1,0 +1,71 @@
+"""Digests of the dataset, to compare two servers by (DEBUG DIGEST).
+
+The algorithm is Redis's, so that a digest can be compared with a real server's. Two operations fold
+data into a digest of 20 bytes with SHA-1: `xored` for things without an order (keys, members),
+`mixed` for things with one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha1
+from typing import TYPE_CHECKING
+
+from spineldb.core.entry import Kind
+
+if TYPE_CHECKING:
+    from spineldb.core.keyspace import Database
+
+EMPTY = bytes(20)
+
+# The numbers that Redis gives to the types of values.
+_TYPES = {Kind.STRING: 0, Kind.LIST: 1, Kind.SET: 2, Kind.ZSET: 3, Kind.HASH: 4, Kind.STREAM: 6}
+
+
+def xored(digest: bytes, data: bytes) -> bytes:
+    """Fold data into a digest; the order of such steps does not matter, and twice is not at all."""
+    return _xor(digest, sha1(data, usedforsecurity=False).digest())
+
+
+def mixed(digest: bytes, data: bytes) -> bytes:
+    """Fold data into a digest; the order of such steps matters."""
+    return sha1(xored(digest, data), usedforsecurity=False).digest()
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return (int.from_bytes(one) ^ int.from_bytes(other)).to_bytes(len(one))
+
+
+def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | None:
+    """Fold a key's type, value and whether it expires into a digest; None without the key."""
+    kind = Kind(database.kind(key))
+    if kind is Kind.NONE:
+        return None
+    digest = mixed(digest, _TYPES[kind].to_bytes(4))
+    digest = mixed(digest, database.string(key) or b"")
+    return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
+
+
+def of_dataset(databases: Iterable[Database]) -> bytes:
+    """Return the digest of everything: equal for equal datasets, whatever order keys lie in."""
+    digest = EMPTY
+    for database in databases:
+        if not len(database):
+            continue
+        digest = mixed(digest, database.index.to_bytes(4))
+        for key in keys_of(database):
+            value = of_value(database, key, mixed(EMPTY, key))
+            if value is not None:
+                digest = xored(digest, value)
+    return digest
+
+
+def keys_of(database: Database) -> Iterator[bytes]:
+    """Yield every key of a database once."""
+    cursor = 0
+    while True:
+        cursor, entries = database.scan(cursor)
+        for key, _kind, _deadline in entries:
+            yield key
+        if not cursor:
+            return
