@@ -473,6 +473,9 @@ cdef class Connection(Session):
         network.total_reads_processed += 1
         try:
             self.received(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        except MemoryError:
+            log.error("client closed: no memory for its requests", addr=self.address)
+            self.flags |= CLOSE_NOW
         finally:
             network.end_turn()
         output = b"" if self.flags & CLOSE_NOW else self.take_output()

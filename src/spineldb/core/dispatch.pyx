@@ -437,13 +437,14 @@ cdef class Dispatcher(Executor):
         `changed`: data was changed, or the effects could not be handed on.
         """
         cdef bytes text
-        cdef bint burials = self.effects.unit_commands > 0 and not self.effects.replaced
-        if not changed and burials:
+        if not changed and self.effects.burials:
             # keys that were found expired are gone whatever became of the command
-            try:
-                self.effects.settle(self.context.db, NULL, False)
-            except Exception as failure:
-                error, changed = failure, True
+            changed = self.effects.replaced      # but they cannot be told from what it meant to say
+            if not changed:
+                try:
+                    self.effects.settle(self.context.db, NULL, False)
+                except Exception as failure:
+                    error, changed = failure, True
         self.effects.reset_unit()
         out_truncate(&session.out, start, pieces)
         if not isinstance(error, errors.CommandError) and (

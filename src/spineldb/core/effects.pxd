@@ -48,6 +48,7 @@ cdef class Effects(Undertaker):
     cdef size_t unit_size
     cdef size_t unit_capacity
     cdef int unit_commands
+    cdef int burials                         # among them, of keys whose time had passed
     cdef bint replaced                       # propagate() was called: the request is not sent
 
     # Say that a key was changed: `count` changes, one event.
@@ -62,6 +63,7 @@ cdef class Effects(Undertaker):
     cdef int settle(self, Database db, Request* request, bint changed) except -1
     cdef int hand_on(self, Database db, Request* request, bint changed) except -1
     cdef int reset_unit(self) noexcept
+    cdef int tell_burial(self, Database db, bytes name) except -1
     cdef char* room(self, size_t size) except NULL
     cdef int select(self, int index) except -1
     cdef int send_unit(self, Database db) except -1

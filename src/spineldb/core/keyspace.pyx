@@ -728,10 +728,18 @@ cdef class Database:
     def flush(self) -> int:
         """Forget every key; the memory comes back in slices. Returns how many keys there were."""
         cdef Py_ssize_t count = len(self)
+        cdef Table* table
+        cdef Wheel* wheel
         if count or wheel_count(self.wheel):
+            table = table_new(self.slabs, &self.keyspace.hash_key, entry_key)
+            try:
+                wheel = wheel_new(self.slabs, self.keyspace.now_ms)
+            except MemoryError:
+                table_delete(table)
+                raise
             self.keyspace.work.add(Drop.of(self.keyspace, self.table, self.wheel))
-            self.table = table_new(self.slabs, &self.keyspace.hash_key, entry_key)
-            self.wheel = wheel_new(self.slabs, self.keyspace.now_ms)
+            self.table = table
+            self.wheel = wheel
             self.deadlines = 0
             memset(self.sizes, 0, sizeof(self.sizes))
         return count

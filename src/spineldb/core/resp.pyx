@@ -556,7 +556,8 @@ cdef void slices_settle(Slice* items, size_t count, const char* base) noexcept n
     cdef size_t i
     for i in range(count):
         if items[i].block is NULL:
-            items[i].data = base + <size_t>items[i].data
+            # in integers: until it is settled, neither is the address of anything
+            items[i].data = <const char*>(<size_t>base + <size_t>items[i].data)
 
 
 cdef void slices_release(Slice* items, size_t count, Slabs* slabs) noexcept nogil:
