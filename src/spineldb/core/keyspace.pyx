@@ -712,6 +712,22 @@ cdef class Database:
         cdef uint8_t* entry = self.named(key, &found)
         return None if entry is NULL else usage_of(entry)
 
+    def address(self, bytes key) -> int | None:
+        """Return where a key's entry lies in memory, or None without the key (DEBUG OBJECT)."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        return None if entry is NULL else <size_t>entry
+
+    @property
+    def wheel_bytes(self) -> int:
+        """The part of `bytes` that is the timing wheel."""
+        return wheel_bytes(self.wheel)
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """The table's segments, buckets, depth and spilled entries (DEBUG HTSTATS)."""
+        return table_shape(self.table)
+
     def scan(self, uint64_t cursor) -> tuple:
         """Take one step of an iteration: (next cursor, [(key, kind, deadline) ...]).
 
