@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spineldb import errors
+from spineldb.core import hot_connection
 from spineldb.core.call import NO_REPLY, Deferred
 from spineldb.core.session import SessionFlag
 from spineldb.engine import arguments
@@ -28,10 +29,11 @@ def getname(ctx: Context) -> bytes | None:
     return None if name is None else name.encode()
 
 
-@client.command("CLIENT ID", NOSCRIPT | LOADING | STALE, since="5.0.0")
-def id_(ctx: Context) -> int:
+@client.compiled(
+    "CLIENT ID", NOSCRIPT | LOADING | STALE, hot_connection.CLIENT_ID_BODY, since="5.0.0"
+)
+def id_() -> int:
     """Return the connection's number, which is never used again. O(1)."""
-    return ctx.client.id
 
 
 @client.command(
@@ -117,7 +119,9 @@ def _question(ctx: Context, *, listing: bool) -> Question:
         "5.0.0": "client-type",
         "6.2.0": "client-id",
         "8.1.0": "username addr laddr skipme maxage",
-        "9.0.0": "name idle flags lib-name lib-ver db capa ip not-client-type not-client-id not-username not-addr not-laddr not-name not-flags not-lib-name not-lib-ver not-db not-capa not-ip",
+        "9.0.0": "name idle flags lib-name lib-ver db capa ip not-client-type not-client-id "
+        "not-username not-addr not-laddr not-name not-flags not-lib-name not-lib-ver not-db "
+        "not-capa not-ip",
     },
     tips=("nondeterministic_output",),
     history=(
@@ -295,6 +299,6 @@ def capa(ctx: Context, *capabilities: bytes) -> str:
 def import_source(ctx: Context, enabled: bytes) -> str:
     """Mark the client as the source of an import, which the server must expect. O(1)."""
     del ctx
-    if _on_or_off(enabled):
+    if enabled.lower() != b"off":
         raise errors.NotImporting
     return "OK"

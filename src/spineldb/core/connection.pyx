@@ -261,7 +261,9 @@ cdef class Connection(Session):
             return 0
         text = self.parser.error
         text = text.replace(b"%", PyBytes_FromStringAndSize(&self.parser.unexpected, 1))
-        log.verbose("protocol error", addr=self.address, client=self.id, error=text.decode("latin-1"))
+        log.verbose(
+            "protocol error", addr=self.address, client=self.id, error=text.decode("latin-1")
+        )
         out_error(&self.out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
         self.flags |= CLOSING
         return 0

@@ -29,6 +29,9 @@ from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entr
 
 from spineldb import errors
 
+cdef extern from *:
+    int leading_zeros "__builtin_clzll"(uint64_t) noexcept nogil
+
 cdef extern from "Python.h":
     object PyObject_Vectorcall(object function, PyObject** args, size_t count, PyObject* names)
 
@@ -75,7 +78,7 @@ cdef class Command:
         self.skips_slowlog = skips_slowlog
 
     def latency_histogram(self) -> dict[int, int]:
-        """Return {upper bound in nanoseconds: calls that took less, and not less than the one before}."""
+        """Return {upper bound in nanoseconds: calls below it and not below the one before}."""
         cdef int n
         if self.latency is NULL:
             return {}
@@ -96,19 +99,19 @@ cdef class Command:
 
 
 cdef inline void count_latency(Command command, int64_t ns) noexcept:
-    cdef int exponent = 0
-    cdef int64_t rest = ns
+    # The bin: an exponent, and the two bits after the leading one.
+    cdef int exponent = 61 - leading_zeros(<uint64_t>ns | 4)
+    cdef int bin = exponent * 4 + <int>(ns >> exponent & 3)
     if command.latency is NULL:
         command.latency = <int64_t*>calloc(LATENCY_BINS, sizeof(int64_t))
         if command.latency is NULL:
             return
-    while rest >= 8:
-        rest >>= 1
-        exponent += 1
-    if rest < 4:                     # under 4 ns: one bin
-        rest = 4
-    exponent = exponent * 4 + <int>(rest & 3)
-    command.latency[exponent if exponent < LATENCY_BINS else LATENCY_BINS - 1] += 1
+    command.latency[bin if bin < LATENCY_BINS else LATENCY_BINS - 1] += 1
+
+
+cdef inline bint accepts(int arity, int argc) noexcept nogil:
+    """Is this the right number of words? A negative arity is a least number."""
+    return argc == arity if arity > 0 else argc >= -arity
 
 
 cdef inline uint32_t name_hash(const char* lower, size_t size) noexcept nogil:
@@ -302,7 +305,7 @@ cdef class Dispatcher(Executor):
             self.reject(session, None, errors.UnknownCommand(*names(request)))
             return True
         command = <Command>request.command
-        if (request.argc != command.arity) if command.arity > 0 else (request.argc < -command.arity):
+        if not accepts(command.arity, request.argc):
             self.reject(session, command, errors.WrongArity(command.name))
             return True
         if command.subcommands is not None and request.argc > 1:
@@ -322,8 +325,9 @@ cdef class Dispatcher(Executor):
             self.perform(session, request, command)
         return True
 
-    cdef bint ask(self, Session session, Request* request, Command command, uint32_t gates) except -1:
-        """Ask the gates that concern the command; False if it may not run now (answered or postponed)."""
+    cdef bint ask(self, Session session, Request* request, Command command,
+                  uint32_t gates) except -1:
+        """Ask the gates that concern the command; False if one answered for it or postponed it."""
         cdef list argv = arguments(request)
         cdef object answer
         for bit, gate in self.gates:
@@ -355,21 +359,25 @@ cdef class Dispatcher(Executor):
 
     cdef int perform(self, Session session, Request* request, Command command,
                      object body=None) except -1:
-        """Run a command that the gates let pass (or `body` in its place), settle its effects, count it."""
+        """Run a command (or `body` in its place), settle its effects, count it."""
         cdef Call context = self.context
         cdef size_t start = session.out.used
         cdef int pieces = session.out.piece_count
         cdef int64_t dirty = self.effects.dirty
         cdef bint settling = False
         cdef bint parked = False
-        context.client = session
-        context.db = self.keyspace.database(session.db)
+        if context.client is not session:            # the same as a moment ago, nearly always
+            context.client = session
+        if context.db is None or context.db.index != session.db:
+            context.db = self.keyspace.database(session.db)
         self.effects.home = session.db
-        context.command = command
+        if context.command is not command:
+            context.command = command
         context.request = request
         context.out = &session.out
         context.protocol = session.protocol
-        session.last_command = command
+        if session.last_command is not command:
+            session.last_command = command
         try:
             if body is not None:
                 parked = self.interpret(context, command, request, body)
@@ -526,7 +534,7 @@ cdef class Dispatcher(Executor):
                 self.internal_errors += 1
                 self.hooks.failed(session, None, error)
 
-    # -- for the engine ------------------------------------------------------------------------------
+    # -- for the engine ----------------------------------------------------------------------------
 
     def execute_argv(self, Session session, list argv, int64_t now_ms=-1) -> bool:
         """Run a request given as bytes, as if `session` had sent it; False if it was postponed.
@@ -560,7 +568,7 @@ cdef class Dispatcher(Executor):
             free(slices)
 
     def continue_with(self, Session session, Command command, list argv, object body) -> None:
-        """Run `body` (a Python body) in place of the command's own: what follows on outside work."""
+        """Run a Python body in place of the command's own: what follows on outside work."""
         self.perform_argv(session, command, argv, body)
 
     def answer(self, Session session, Command command, object value) -> None:
@@ -583,7 +591,7 @@ cdef inline bytes slice_bytes(const Slice* slice):
 
 
 cdef class Measured:
-    """What a command took, and its arguments as logs keep them: few, short, saying what is left out."""
+    """What a command took, and its arguments as logs keep them: few, short, the rest counted."""
 
     def __repr__(self) -> str:
         return f"<measured {self.argv} {self.ns} ns>"

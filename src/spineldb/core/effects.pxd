@@ -22,7 +22,7 @@ cpdef enum EventClass:           # the bits of notify-keyspace-events, as in Red
     EVENT_MODULE = 1 << 13       # d
     EVENT_NEW = 1 << 14          # n
     EVENT_OVERWRITTEN = 1 << 15  # o
-    EVENT_TYPE_CHANGED = 1 << 16 # c
+    EVENT_TYPE_CHANGED = 1 << 16  # c
 
 cdef class Sink:
     # Take a piece of the effect stream: whole requests, never a part of one. Raises if it cannot.
@@ -49,7 +49,7 @@ cdef class Effects(Undertaker):
     cdef size_t unit_capacity
     cdef int unit_commands
     cdef int burials                         # among them, of keys whose time had passed
-    cdef bint replaced                       # propagate() was called: the request itself is not sent
+    cdef bint replaced                       # propagate() was called: the request is not sent
 
     # Say that a key was changed: `count` changes, one event.
     cdef int changed(self, Database db, const char* key, size_t size, int event_class,

@@ -13,18 +13,18 @@ belong together stand between MULTI and EXEC.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy
 
 from spineldb.core.entry cimport HAS_DEADLINE, entry_deadline, entry_key
 from spineldb.core.slab cimport Ref, at
-from spineldb.core.table cimport table_hash, table_visit_prefix
+from spineldb.core.table cimport table_visit_prefix
 from spineldb.clock cimport monotonic_ns
 from spineldb.core.wheel cimport wheel_advance, wheel_next_ms
 
 from spineldb import errors
 
 cdef int PREFIX_BITS = 32                    # of the hash that the timing wheel keeps
-cdef int64_t FIRE_SLICE = 64                 # prefixes taken from the wheel between looks at the clock
+cdef int64_t FIRE_SLICE = 64                 # prefixes fired between looks at the clock
 
 #: The class of each event, by its name (CONFIG notify-keyspace-events).
 EVENT_CLASSES = {
@@ -235,7 +235,9 @@ cdef class Effects(Undertaker):
         return 0
 
     cdef int send_unit(self, Database db) except -1:
-        cdef bytes select = b"" if self.stream_db == db.index else encoded(b"SELECT", b"%d" % db.index)
+        cdef bytes select = b""
+        if self.stream_db != db.index:
+            select = encoded(b"SELECT", b"%d" % db.index)
         cdef bytes unit = self.unit[:self.unit_size]
         if self.unit_commands > 1:
             unit = b"*1\r\n$5\r\nMULTI\r\n" + unit + b"*1\r\n$4\r\nEXEC\r\n"
