@@ -73,6 +73,15 @@ def ping(client: socket.socket) -> bytes:
     return receive(client, 7)
 
 
+def is_refused(served: Served, context: ssl.SSLContext) -> bool:
+    """Tell whether a client with this context is turned away: with TLS 1.3 it may notice late."""
+    try:
+        with connect(served, context) as client:
+            return ping(client) == b""
+    except OSError:
+        return True
+
+
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_encrypted_client_is_served(
     authority: Authority, loop: Callable[[], asyncio.AbstractEventLoop]
@@ -92,9 +101,7 @@ def test_client_must_show_a_certificate(authority: Authority) -> None:
     with serve(authority.settings(tls_auth_clients="required")) as served:
         with connect(served, authority.context(certificate=True)) as client:
             assert ping(client) == b"+PONG\r\n"
-        with pytest.raises(OSError), connect(served, authority.context()) as client:  # noqa: PT011
-            ping(client)
-            ping(client)
+        assert is_refused(served, authority.context())
         eventually(lambda: not served.reactor.connections)
 
 
@@ -110,17 +117,14 @@ def test_stranger_s_certificate_is_refused(authority: Authority, tmp_path: Path)
     stranger = authority.context()
     Authority(tmp_path / "other").ca.issue_cert("client@example.org").configure_cert(stranger)
     with serve(authority.settings(tls_auth_clients="optional")) as served:
-        with pytest.raises(OSError), connect(served, stranger) as client:  # noqa: PT011
-            ping(client)
-            ping(client)
+        assert is_refused(served, stranger)
 
 
 def test_old_versions_are_refused(authority: Authority) -> None:
     old = authority.context()
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     with serve(authority.settings(tls_protocols="TLSv1.3")) as served:
-        with pytest.raises(OSError), connect(served, old):  # noqa: PT011
-            pass
+        assert is_refused(served, old)
         with connect(served, authority.context()) as client:
             assert ping(client) == b"+PONG\r\n"
             assert client.version() == "TLSv1.3"
@@ -170,10 +174,6 @@ def test_limits_hold_for_encrypted_clients(authority: Authority) -> None:
 
 
 def test_missing_key_stops_the_start(authority: Authority) -> None:
-    with (
-        pytest.raises(OSError),
-        serve(  # noqa: PT011
-            authority.settings(tls_key_file=str(authority.folder / "none"))
-        ),
-    ):
+    settings = authority.settings(tls_key_file=str(authority.folder / "none"))
+    with pytest.raises(FileNotFoundError), serve(settings):
         pass

@@ -12,15 +12,15 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from tests.support.embedded import Contents, Embedded
-from tests.support.requests import Requests
-from tests.support.wire import encoded
 
 from spineldb import commands
 from spineldb.client import INCOMPLETE, Decoder
 from spineldb.core import probe_data
 from spineldb.core.effects import RecordingSink
 from spineldb.engine.command import Command, CommandTable, Flag
+from tests.support.embedded import Contents, Embedded
+from tests.support.requests import Requests
+from tests.support.wire import encoded
 
 TABLE = CommandTable(commands.FAMILIES)
 START_MS = 1_700_000_000_000

@@ -12,14 +12,14 @@ import logging
 import random
 
 import pytest
-from tests.support.embedded import Embedded
-from tests.support.requests import Requests
 
 from spineldb import commands
 from spineldb.core.effects import NotSettled, RecordingSink
 from spineldb.core.reactor import Reactor
 from spineldb.engine.command import Command, CommandTable, Flag
 from spineldb.server.cron import Cron
+from tests.support.embedded import Embedded
+from tests.support.requests import Requests
 
 TABLE = CommandTable(commands.FAMILIES)
 START_MS = 1_700_000_000_000

@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from spineldb import clock, commands
+from spineldb.engine.command import Command, CommandTable
 from tests import servers
 from tests.support.embedded import STRING_LIMIT, Embedded
 from tests.support.peer import Peer
 from tests.support.requests import NEVER, Requests
 from tests.support.wire import Fault, encoded, value
-
-from spineldb import clock, commands
-from spineldb.engine.command import Command, CommandTable
 
 TABLE = CommandTable(commands.FAMILIES)
 GROUPS = {"string", "bitmap", "generic", "server"}

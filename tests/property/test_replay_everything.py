@@ -11,14 +11,14 @@ import random
 from collections import Counter
 
 import pytest
-from tests.support.embedded import Embedded
-from tests.support.requests import Requests
-from tests.support.wire import check_reply
 
 from spineldb import commands
 from spineldb.client import INCOMPLETE, Decoder
 from spineldb.core.effects import RecordingSink
 from spineldb.engine.command import Command, CommandTable, Flag
+from tests.support.embedded import Embedded
+from tests.support.requests import Requests
+from tests.support.wire import check_reply
 
 TABLE = CommandTable(commands.FAMILIES)
 START_MS = 1_700_000_000_000

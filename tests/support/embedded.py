@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.wire import Fault, check_reply, encoded, split_replies, value
-
 from spineldb.core import probe_data
 from spineldb.core.connection import Connection, Network
 from spineldb.server.composition import compose
+from tests.support.wire import Fault, check_reply, encoded, split_replies, value
 
 Contents = dict[tuple[int, bytes], tuple[bytes, int]]
 

@@ -13,10 +13,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.support.wire import encoded
-
 from spineldb.engine.command import Command, CommandTable
 from spineldb.engine.usage import Argument
+from tests.support.wire import encoded
 
 #: Commands whose use would end the run or change the server under the other clients.
 NEVER = frozenset({

@@ -72,7 +72,10 @@ def subcommand(usage: str) -> Callable[[Body], Body]:
 
 @family.command("DEBUG", ADMIN | NOSCRIPT | LOADING | STALE, since="1.0.0", arity=-2, syscmd=True)
 def debug(ctx: Context, name: bytes, *words: bytes) -> Reply:
-    """Do something to the server that only a test should want. O(N) at most, by subcommand."""
+    """Do to the server what only a test should want.
+
+    Its subcommands are listed by DEBUG HELP. O(N) where they look at the whole dataset.
+    """
     allowed = ctx.settings.debug.enable_debug_command
     if allowed == "no" or (allowed == "local" and not is_local(ctx.client)):
         raise errors.DebugNotAllowed

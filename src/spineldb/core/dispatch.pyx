@@ -83,7 +83,7 @@ cdef class Command:
         if self.latency is NULL:
             return {}
         return {
-            ((n & 3) + 5) << (n >> 2) >> 2: self.latency[n] for n in range(LATENCY_BINS)
+            <int64_t>((n & 3) + 5) << (n >> 2): self.latency[n] for n in range(LATENCY_BINS)
             if self.latency[n]
         }
 
@@ -480,7 +480,7 @@ cdef class Dispatcher(Executor):
         size = <int64_t>(session.out.used - start) + (
             <int64_t>session.out.pinned if session.out.piece_count > pieces else 0)
         if spent >= self.watch_ns or size >= self.watch_bytes or (
-            <int64_t>request.raw_size >= self.watch_bytes
+            request_bytes(request) >= self.watch_bytes
         ):
             self.hooks.watched(session, command, measured(request, spent, size))
         if session.flags & (REPLY_OFF | REPLY_SKIP | REPLY_SKIP_NEXT):
@@ -572,7 +572,7 @@ cdef class Dispatcher(Executor):
         self.perform_argv(session, command, argv, body)
 
     def answer(self, Session session, Command command, object value) -> None:
-        """Answer a parked client's command without running it again (its time has passed)."""
+        """Answer a parked client's command without running it again: its time has passed."""
         cdef size_t start = session.out.used
         cdef int pieces = session.out.piece_count
         out_value(&session.out, value, session.protocol)
@@ -588,6 +588,17 @@ cdef enum:
 
 cdef inline bytes slice_bytes(const Slice* slice):
     return PyBytes_FromStringAndSize(slice.data, <Py_ssize_t>slice.size)
+
+
+cdef int64_t request_bytes(const Request* request) noexcept nogil:
+    """How big a request is: as received, or the sum of its arguments if it is not in one piece."""
+    cdef int64_t total = <int64_t>request.raw_size
+    cdef int i
+    if request.raw is NULL:
+        total = 0
+        for i in range(request.argc):
+            total += <int64_t>request.argv[i].size
+    return total
 
 
 cdef class Measured:
@@ -606,7 +617,7 @@ cdef Measured measured(const Request* request, int64_t ns, int64_t reply_bytes):
         made.argv.append(b"... (%d more arguments)" % (request.argc - shown))
     made.argc = request.argc
     made.ns = ns
-    made.request_bytes = <int64_t>request.raw_size
+    made.request_bytes = request_bytes(request)
     made.reply_bytes = reply_bytes
     return made
 

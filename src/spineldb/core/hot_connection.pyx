@@ -1,9 +1,17 @@
-"""Bodies of the busy connection commands. commands/connection.py and client.py tell what each does."""
+"""Bodies of the busy connection commands. What each does: commands/connection.py, client.py."""
 
 from libc.stdint cimport int64_t
 
 from spineldb.core.call cimport Call, body
-from spineldb.core.resp cimport Slice, out_array, out_bulk, out_bulk_block, out_int, out_raw, parse_int
+from spineldb.core.resp cimport (
+    Slice,
+    out_array,
+    out_bulk,
+    out_bulk_block,
+    out_int,
+    out_raw,
+    parse_int,
+)
 from spineldb.core.session cimport PUBSUB
 
 from spineldb import errors

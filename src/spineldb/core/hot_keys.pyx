@@ -218,7 +218,7 @@ cdef int keys(Call call, Slice* argv, int argc) except -1:
 
 
 cdef bint parse_cursor(const Slice* text, uint64_t* cursor) noexcept nogil:
-    """Read a cursor as Redis does, which is to say as C's strtoull does: blanks and a sign may stand
+    """Read a cursor as Redis does, that is, as C's strtoull does: blanks and a sign may stand
     in front, and what has a minus wraps around, unless it is written as a negative number is.
     """
     cdef size_t i = 0
@@ -611,7 +611,7 @@ cdef int move(Call call, Slice* argv, int argc) except -1:
     return reply_int(call, 1)
 
 
-# -- what a key takes --------------------------------------------------------------------------------
+# -- what a key takes ------------------------------------------------------------------------------
 
 cdef int memory_usage(Call call, Slice* argv, int argc) except -1:
     cdef Found found

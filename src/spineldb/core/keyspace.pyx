@@ -30,7 +30,6 @@ from spineldb.core.entry cimport (
     TEXT,
     WIDE,
     WIDE_BYTES,
-    Kind,
     access_clock,
     entry_block,
     entry_deadline,
@@ -38,7 +37,6 @@ from spineldb.core.entry cimport (
     entry_size,
     entry_value,
     key_offset,
-    load32,
     set_access_clock,
     store32,
 )
@@ -87,7 +85,7 @@ from spineldb import errors
 cdef size_t RESERVE_BYTES = <size_t>32 << 30         # all that 32 bits can name, in units of 8
 cdef int64_t NARROW_DEADLINE = <int64_t>1 << 48      # a later one needs eight bytes
 cdef int64_t ACCESS_CYCLE = 65535                    # access clocks are 1 to this; 0 is long ago
-cdef size_t GROWTH_STEP = <size_t>8 << 20            # a growing block doubles up to this, or adds it
+cdef size_t GROWTH_STEP = <size_t>8 << 20            # a growing block doubles, or adds this
 cdef int64_t WALK_SLICE = 64                         # entries walked between looks at the clock
 cdef int TTL_SAMPLES = 64                            # keys looked at for INFO's avg_ttl
 cdef size_t EMBEDDED_MAX = 44                        # longest string that is called embstr
@@ -413,7 +411,6 @@ cdef class Database:
         """Set the deadline of a key that exists (Unix milliseconds; -1 removes it)."""
         cdef uint8_t* old = found.entry
         cdef uint8_t* entry
-        cdef const char* key
         cdef Block* block = entry_block(old)
         cdef int64_t old_deadline = entry_deadline(old)
         cdef size_t key_size, stored
@@ -430,7 +427,7 @@ cdef class Database:
         if deadline >= 0 and old_deadline >= 0 and (wide or deadline < NARROW_DEADLINE):
             memcpy(old + HEADER, &deadline, 8 if wide else 6)
             return 0
-        key = entry_key(old, &key_size)
+        entry_key(old, &key_size)
         stored = old_size - old_at - key_size
         shape_of(&shape, old[0], key_size, stored, deadline, block is not NULL)
         if block is not NULL and not shape.head & WIDE:
@@ -625,7 +622,8 @@ cdef class Database:
         return True
 
     def move(self, bytes key, Database target, bytes name, bint copy=False) -> bool:
-        """Store the value of `key`, with its deadline, under `name` of `target`, over what is there.
+        """Store the value of `key`, with its deadline, under `name` of `target`, over what is
+        there.
 
         With `copy` the old key stays. False if there is no such key. It must not be the same key.
         """
@@ -665,7 +663,6 @@ cdef class Database:
         cdef int64_t total = 0
         cdef int64_t seen = 0
         cdef int64_t deadline
-        cdef int i
         cdef Ref ref
         if self.deadlines == 0:
             return 0
@@ -711,6 +708,22 @@ cdef class Database:
         cdef Found found
         cdef uint8_t* entry = self.named(key, &found)
         return None if entry is NULL else usage_of(entry)
+
+    def address(self, bytes key) -> int | None:
+        """Return where a key's entry lies in memory, or None without the key (DEBUG OBJECT)."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        return None if entry is NULL else <size_t>entry
+
+    @property
+    def wheel_bytes(self) -> int:
+        """The part of `bytes` that is the timing wheel."""
+        return wheel_bytes(self.wheel)
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """The table's segments, buckets, depth and spilled entries (DEBUG HTSTATS)."""
+        return table_shape(self.table)
 
     def scan(self, uint64_t cursor) -> tuple:
         """Take one step of an iteration: (next cursor, [(key, kind, deadline) ...]).

@@ -66,7 +66,9 @@ class Hooks:
     def failed(self, session: Session, command: Command | None, error: BaseException) -> None:
         """Log a failure of ours: the traceback and the command's name, never its values."""
         name = command.name if command is not None else "-"
-        log.exception("internal error", raised=error, command=name, client=session.id)
+        log.exception(  # noqa: LOG004 - it is handed over
+            "internal error", raised=error, command=name, client=session.id
+        )
 
     def emergency(
         self, session: Session, command: Command, argv: list[bytes], error: BaseException

@@ -164,7 +164,7 @@ class Memory:
         used, held, resident = self.used, self.held, resident_bytes()
         if self.peak > used * NOTABLE_PEAK:
             yield (
-                f"The dataset once took {human(self.peak)} and takes {human(used)} now. Memory that "
+                f"The dataset once took {human(self.peak)} and takes {human(used)} now. What "
                 "is free goes back to the operating system in time; MEMORY PURGE begins at once."
             )
         if held > used * NOTABLE_FRAGMENTATION:

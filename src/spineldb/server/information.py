@@ -200,11 +200,8 @@ def _persistence(server: Server) -> Fields:
 
 def _threads(server: Server) -> Fields:
     network = server.network
-    yield (
-        "io_thread_0",
-        f"clients={len(server.engine.clients)},reads={network.total_reads_processed},"
-        f"writes={network.total_writes_processed}",
-    )
+    reads, writes = network.total_reads_processed, network.total_writes_processed
+    yield "io_thread_0", f"clients={len(server.engine.clients)},reads={reads},writes={writes}"
 
 
 def _stats(server: Server) -> Fields:
@@ -298,13 +295,15 @@ def _commands(server: Server) -> Iterable[Command]:
 
 def _commandstats(server: Server) -> Fields:
     for command in _commands(server):
-        spent = command.spent_ns // 1000
-        yield (
-            f"cmdstat_{command.name}",
-            f"calls={command.calls},usec={spent},"
-            f"usec_per_call={command.spent_ns / 1000 / max(command.calls, 1):.2f},"
-            f"rejected_calls={command.rejected},failed_calls={command.failed}",
-        )
+        yield f"cmdstat_{command.name}", _statistics(command)
+
+
+def _statistics(command: Command) -> str:
+    mean_us = command.spent_ns / 1000 / max(command.calls, 1)
+    return (
+        f"calls={command.calls},usec={command.spent_ns // 1000},usec_per_call={mean_us:.2f},"
+        f"rejected_calls={command.rejected},failed_calls={command.failed}"
+    )
 
 
 def _errorstats(server: Server) -> Fields:
@@ -344,11 +343,9 @@ def _cluster(server: Server) -> Fields:
 def _keyspace(server: Server) -> Fields:
     for database in server.engine.keyspace.databases:
         if len(database):
-            yield (
-                f"db{database.index}",
-                f"keys={len(database)},expires={database.deadlines},"
-                f"avg_ttl={database.mean_ttl_ms},subexpiry=0",
-            )
+            mean, expiring = database.mean_ttl_ms, database.deadlines
+            shown = f"keys={len(database)},expires={expiring},avg_ttl={mean},subexpiry=0"
+            yield f"db{database.index}", shown
 
 
 def _keysizes(server: Server) -> Fields:

@@ -6,17 +6,17 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.support.several import NOTHING, Party
-from tests.support.virtual_time import run
 
 from spineldb import errors
 from spineldb.core.effects import RecordingSink
 from spineldb.engine import arguments
 from spineldb.engine.blocking import Outside, Wait
 from spineldb.engine.command import DELETE, WRITE, Family
-from spineldb.engine.keyspecs import Keys
 from spineldb.engine.context import Context
+from spineldb.engine.keyspecs import Keys
 from spineldb.engine.reply import NULL_ARRAY, Reply
+from tests.support.several import NOTHING, Party
+from tests.support.virtual_time import run
 
 family = Family("generic")
 runs: list[bytes] = []  # what the bodies below were run with
@@ -199,7 +199,7 @@ def test_a_wait_that_takes_too_long_is_answered_otherwise(party: Party) -> None:
         began = asyncio.get_running_loop().time()
         assert waiter.say("TAKE k 0.25") == NOTHING
         assert party.engine.blocking.waiting_for_time == 1
-        while (reply := waiter.hear()) == NOTHING:
+        while (reply := waiter.hear()) == NOTHING:  # noqa: ASYNC110 - a timer ends it
             await asyncio.sleep(0.05)
         return reply, asyncio.get_running_loop().time() - began
 

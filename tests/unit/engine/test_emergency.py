@@ -6,15 +6,15 @@ import io
 from collections.abc import Iterator
 
 import pytest
-from tests.support.several import NOTHING, Guest, Party
 
 from spineldb.config.settings import Settings
 from spineldb.core.effects import RecordingSink
 from spineldb.engine.command import DELETE, DENYOOM, READONLY, RO, UPDATE, WRITE, Family
-from spineldb.engine.keyspecs import Keys
 from spineldb.engine.context import Context
+from spineldb.engine.keyspecs import Keys
 from spineldb.engine.reply import Reply
 from spineldb.observability.logging import configure
+from tests.support.several import NOTHING, Guest, Party
 
 REFUSED = "READONLY Server is in emergency read-only mode due to a critical propagation failure."
 NOT_PROPAGATED = (
