@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.e2e.terminal import Terminal
-from tests.servers import Server, free_port
 
 import spineldb
+from tests.e2e.conftest import StartServer
+from tests.e2e.terminal import Terminal
+from tests.servers import Server, free_port
 
 OURS = [sys.executable, "-m", "spineldb.cli.client"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(spineldb.__file__).parent.parent)}
@@ -99,8 +100,7 @@ def test_errors_go_to_stderr_when_asked(empty_server: Server) -> None:
     assert done.stderr.startswith(b"ERR unknown command 'NOSUCH'")
 
 
-def test_passwords_from_everywhere(start_server: object, redis_cli: str) -> None:
-    assert callable(start_server)
+def test_passwords_from_everywhere(start_server: StartServer, redis_cli: str) -> None:
     port = str(start_server("--requirepass", "secret").port)
     warned = _run(OURS, "-p", port, "-a", "secret", "PING")
     assert warned.stdout == b"PONG\n"
@@ -115,8 +115,7 @@ def test_passwords_from_everywhere(start_server: object, redis_cli: str) -> None
     assert wrong.returncode == 1
 
 
-def test_unix_socket(start_server: object, tmp_path: Path) -> None:
-    assert callable(start_server)
+def test_unix_socket(start_server: StartServer, tmp_path: Path) -> None:
     path = str(tmp_path / "s.sock")
     start_server("--unixsocket", path)
     assert _run(OURS, "-s", path, "PING").stdout == b"PONG\n"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
+from tests.e2e.conftest import StartServer
 from tests.servers import Server
 
 redis = pytest.importorskip("redis")
@@ -52,7 +54,7 @@ def test_redis_py_asyncio(empty_server: Server) -> None:
     async def converse() -> list[bytes | None]:
         async with redis.asyncio.Redis(port=empty_server.port) as client:
             await client.mset({f"k{n}": n for n in range(100)})
-            return await asyncio.gather(*(client.get(f"k{n}") for n in range(100)))
+            return list(await asyncio.gather(*(client.get(f"k{n}") for n in range(100))))
 
     assert asyncio.run(converse()) == [b"%d" % n for n in range(100)]
 
@@ -77,8 +79,7 @@ def test_hiredis_parses_what_we_send(empty_server: Server) -> None:
     assert isinstance(replies[4], hiredis.ReplyError)
 
 
-def test_a_password_is_asked_for(start_server: object) -> None:
-    assert callable(start_server)
+def test_a_password_is_asked_for(start_server: StartServer) -> None:
     server = start_server("--requirepass", "secret")
     with redis.Redis(port=server.port) as client, pytest.raises(redis.AuthenticationError):
         client.ping()

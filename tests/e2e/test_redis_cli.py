@@ -6,10 +6,10 @@ import subprocess
 import time
 
 import pytest
-from tests.e2e.terminal import Terminal
-from tests.servers import Server
 
 from spineldb.client import Client, encode
+from tests.e2e.terminal import Terminal
+from tests.servers import Server
 
 
 def _run(program: str, server: Server, *arguments: str, stdin: bytes = b"", status: int = 0) -> str:
@@ -46,15 +46,15 @@ def test_interactive_session(empty_server: Server, redis_cli: str) -> None:
         prompt = rf"127\.0\.0\.1:{empty_server.port}(\[\d+\])?> "
         terminal.wait_for(prompt)
         terminal.type("set greeting hello")
-        terminal.wait_for(r"\nOK")
+        terminal.wait_for(r"\nOK.*" + prompt)
         terminal.type("get greeting")
-        terminal.wait_for(r'\n"hello"')
+        terminal.wait_for(r'\n"hello".*' + prompt)
         terminal.type("select 4")
         terminal.wait_for(rf"{empty_server.port}\[4\]> ")
         terminal.type("incr n")
-        terminal.wait_for(r"\(integer\) 1")
+        terminal.wait_for(r"\(integer\) 1.*" + prompt)
         terminal.type("nonsense")
-        terminal.wait_for(r"\(error\) ERR unknown command 'nonsense'")
+        terminal.wait_for(r"\(error\) ERR unknown command 'nonsense'.*" + prompt)
         terminal.type("quit")
         assert terminal.process.wait(5) == 0
 

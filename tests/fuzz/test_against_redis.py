@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from spineldb import clock, commands
+from spineldb.engine.command import Command, CommandTable
 from tests import servers
 from tests.support.embedded import STRING_LIMIT, Embedded
 from tests.support.peer import Peer
 from tests.support.requests import NEVER, Requests
 from tests.support.wire import Fault, encoded, value
-
-from spineldb import clock, commands
-from spineldb.engine.command import Command, CommandTable
 
 TABLE = CommandTable(commands.FAMILIES)
 GROUPS = {"string", "bitmap", "generic", "server"}
@@ -61,7 +61,13 @@ def fit(command: Command) -> bool:
 def requests_of(seed: int) -> Requests:
     chance = random.Random(seed)
     requests = Requests(
-        TABLE, chance, skip=SKIPPED, only=fit, broken=0.08, edge=0.06, without=LEFT_OUT,
+        TABLE,
+        chance,
+        skip=SKIPPED,
+        only=fit,
+        broken=0.08,
+        edge=0.06,
+        without=LEFT_OUT,
         patient=True,
     )
     requests.now_ms = clock.unix_ms()
@@ -100,7 +106,9 @@ def contents(ask: Peer | Embedded, database: int) -> dict[bytes, tuple[object, .
     for key in value(listed):
         text, at, encoding = (
             value(reply)
-            for reply in answer([[b"GET", key], [b"PEXPIRETIME", key], [b"OBJECT", b"ENCODING", key]])
+            for reply in answer(
+                [[b"GET", key], [b"PEXPIRETIME", key], [b"OBJECT", b"ENCODING", key]]
+            )
         )
         found[key] = (text, at if at < 0 else (at + 1000) // 10_000, encoding == b"int")
     return found
@@ -144,7 +152,9 @@ def compare(seed: int, port: int, protocol: int, count: int) -> list[str]:
         one, other = contents(ours, database), contents(theirs, database)
         for key in one.keys() | other.keys():
             if one.get(key) != other.get(key):
-                found.append(f"db{database} {key!r}: {one.get(key)!r:.200} / {other.get(key)!r:.200}")
+                found.append(
+                    f"db{database} {key!r}: {one.get(key)!r:.200} / {other.get(key)!r:.200}"
+                )
     theirs.close()
     ours.check()
     return found

@@ -17,12 +17,12 @@ import random
 import time
 
 import pytest
-from tests.support.embedded import Embedded
-from tests.support.requests import Requests, broken_bytes, encoded, split
-from tests.support.wire import Fault, check_reply, split_replies
 
 from spineldb import commands
 from spineldb.engine.command import CommandTable
+from tests.support.embedded import Embedded
+from tests.support.requests import Requests, broken_bytes, encoded, split
+from tests.support.wire import Fault, check_reply, split_replies
 
 TABLE = CommandTable(commands.FAMILIES)
 UNFIT = frozenset({"shutdown", "client|pause", "config|set", "config|rewrite"})

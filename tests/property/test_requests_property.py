@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,7 +43,7 @@ def _run(pieces: list[bytes]) -> tuple[bytes, list[list[bytes]], bool]:
 
 def _cut(data: bytes, cuts: list[float]) -> list[bytes]:
     places = sorted({0, len(data), *(int(cut * len(data)) for cut in cuts)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 fractions = st.lists(st.floats(0, 1, allow_nan=False), max_size=30)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.wire import Fault, check_reply, encoded, split_replies, value
-
 from spineldb.core import probe_data
 from spineldb.core.connection import Connection, Network
 from spineldb.server.composition import compose
+from tests.support.wire import Fault, check_reply, encoded, split_replies, value
+
+Contents = dict[tuple[int, bytes], tuple[bytes, int]]
 
 STRING_LIMIT = 1 << 20  # longest string and argument, so that a random offset costs 1 MB at most
 
@@ -49,6 +50,28 @@ class Embedded:
         argv = [word if isinstance(word, bytes) else str(word).encode() for word in words]
         (reply,) = self.answers(encoded(argv))
         return value(reply)
+
+    def at(self, now_ms: int, argv: list[bytes], database: int = 0) -> bytes:
+        """Have the first client run a request at a time of the test's own; return the reply."""
+        client = self.client()
+        client.db = database
+        self.dispatcher.execute_argv(client, argv, now_ms)
+        return client.take_output()
+
+    def contents(self) -> Contents:
+        """Return all that exists, by walking the tables: {(database, key): (value, deadline)}."""
+        found: Contents = {}
+        for database in self.keyspace.databases:
+            cursor = 0
+            while True:
+                cursor, some = database.scan(cursor)
+                for key, _kind, deadline in some:
+                    value = database.string(key)
+                    if value is not None:
+                        found[database.index, key] = (value, deadline)
+                if cursor == 0:
+                    break
+        return found
 
     def rest(self) -> None:
         """Do all work that waits."""

@@ -57,7 +57,7 @@ class Served:
 @contextmanager
 def serve(
     settings: Settings | None = None,
-    prepare: Callable[[Reactor, Probe], None] = lambda reactor, probe: None,
+    prepare: Callable[[Reactor, Probe], None] | None = None,
     *,
     sockets: list[socket.socket] | None = None,
     loop: asyncio.AbstractEventLoop | None = None,
@@ -69,7 +69,8 @@ def serve(
     loop = loop or asyncio.new_event_loop()
     probe = Probe()
     reactor = Reactor(probe)
-    prepare(reactor, probe)
+    if prepare is not None:
+        prepare(reactor, probe)
     if settings is None and sockets is None:
         sockets = [bound_socket()]
     listeners = Listeners(reactor, settings or Settings())

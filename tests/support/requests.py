@@ -13,10 +13,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.support.wire import encoded
-
 from spineldb.engine.command import Command, CommandTable
 from spineldb.engine.usage import Argument
+from tests.support.wire import encoded
 
 #: Commands whose use would end the run or change the server under the other clients.
 NEVER = frozenset({
@@ -48,7 +47,20 @@ DOUBLES = [
     b"1e5000", b"", b"1,5", b"0.1", b"1e17", b"123456789.123456789",
 ]  # fmt: skip
 PATTERNS = [b"*", b"key:*", b"?", b"[a-c]", b"[^a]*", b"\\*", b"[", b"*\xff*", b"*" * 30 + b"x"]
-ENCODINGS = [b"u8", b"i8", b"u1", b"i64", b"u63", b"i16", b"u16", b"i5", b"u64", b"i65", b"i0", b"x"]
+ENCODINGS = [
+    b"u8",
+    b"i8",
+    b"u1",
+    b"i64",
+    b"u63",
+    b"i16",
+    b"u16",
+    b"i5",
+    b"u64",
+    b"i65",
+    b"i0",
+    b"x",
+]
 OFFSETS = [b"0", b"1", b"7", b"8", b"63", b"100", b"#0", b"#3", b"5000", b"80000", b"-1"]
 
 
@@ -219,9 +231,7 @@ class Requests:
 
 
 HASTE_MS = 600_000
-_DEADLINES = frozenset(
-    b"ex px exat pxat expire pexpire expireat pexpireat setex psetex".split()
-)
+_DEADLINES = frozenset(b"ex px exat pxat expire pexpire expireat pexpireat setex psetex".split())
 _WORDS_OF_OPTIONS = frozenset(
     word
     for token in ("NX", "XX", "EX", "PX", "EXAT", "PXAT", "KEEPTTL")

@@ -7,7 +7,7 @@ answer with text made to be read, and are printed as it stands in both.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeGuard
 
 from spineldb.cli.quoting import quoted
 from spineldb.client import (
@@ -47,9 +47,13 @@ def answers_text(words: list[bytes]) -> bool:
     return (name, None) in _TEXT or (name, second) in _TEXT
 
 
+def _is_container(reply: Reply) -> TypeGuard[list[Reply]]:
+    return isinstance(reply, list)
+
+
 def formatted(reply: Reply, indent: str = "") -> bytes:
     """Return a reply as a terminal shows it, its last line ended."""
-    if isinstance(reply, list):
+    if _is_container(reply):
         return _formatted_container(reply, indent)
     return _scalar(reply) + b"\n"
 
@@ -76,8 +80,12 @@ def _scalar(reply: Reply) -> bytes:  # noqa: PLR0911 - one line per type
             return b"(integer) %d" % reply
 
 
-_EMPTY: Final = {Set: b"(empty set)\n", Map: b"(empty hash)\n", Push: b"(empty push)\n"}
-_MARKS: Final = {Set: "~", Map: "#", Attribute: "#"}
+_EMPTY: Final[dict[type, bytes]] = {
+    Set: b"(empty set)\n",
+    Map: b"(empty hash)\n",
+    Push: b"(empty push)\n",
+}
+_MARKS: Final[dict[type, str]] = {Set: "~", Map: "#", Attribute: "#"}
 
 
 def _formatted_container(reply: list[Reply], indent: str) -> bytes:
@@ -109,7 +117,7 @@ def raw(reply: Reply, delimiter: bytes = b"\n") -> bytes:  # noqa: PLR0911 - one
     """Return a reply as a pipe gets it, without the end of its last line."""
     if isinstance(reply, Map):
         return delimiter.join(raw(k, delimiter) + b" " + raw(v, delimiter) for k, v in reply)
-    if isinstance(reply, list):
+    if _is_container(reply):
         return delimiter.join(raw(item, delimiter) for item in reply)
     if reply is None or reply is NULL_ARRAY:
         return b""

@@ -120,7 +120,7 @@ def _quietly(session: Session, *request: bytes | str) -> Reply:
 
 
 def _command_names(session: Session) -> list[str]:
-    names = _quietly(session, "COMMAND", "LIST") or []
+    names: list[bytes] = _quietly(session, "COMMAND", "LIST") or []
     return sorted(name.decode().replace("|", " ").upper() for name in names)
 
 
@@ -129,11 +129,18 @@ def _help(session: Session, about: list[bytes]) -> None:
     if not about:
         print('Type "help <command>" for its summary, "quit" to leave.')
         return
-    docs = _quietly(session, "COMMAND", "DOCS", b"|".join(about)) or []
-    pairs = docs if isinstance(docs, Map) else list(zip(docs[::2], docs[1::2], strict=True))
-    for name, facts in pairs:
-        known = dict(facts if isinstance(facts, Map) else zip(facts[::2], facts[1::2], strict=True))
+    docs = _quietly(session, "COMMAND", "DOCS", b"|".join(about))
+    for name, facts in _pairs(docs):
+        known = dict(_pairs(facts))
         print(f"\n  {name.decode().upper().replace('|', ' ')}")
         for fact in (b"summary", b"since", b"group"):
             print(f"  {fact.decode()}: {known.get(fact, b'').decode()}")
         print()
+
+
+def _pairs(reply: Reply) -> list[tuple[bytes, Reply]]:
+    """Return the pairs of a map, which is a flat array in RESP2."""
+    if isinstance(reply, Map):
+        return list(reply)
+    flat: list[Reply] = reply or []
+    return list(zip(flat[::2], flat[1::2], strict=True))

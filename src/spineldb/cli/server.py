@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from spineldb.cli.arguments import USAGE, Action, UsageError, parse
+from spineldb.cli.arguments import USAGE, Action, Arguments, UsageError, parse
 from spineldb.config.loading import Loaded, LoadError, load
 from spineldb.config.settings import Settings
 from spineldb.engine.lifecycle import Stop
@@ -34,16 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(error, file=sys.stderr)
         return error.status
-    match asked.action:
-        case Action.VERSION:
-            print(f"SpinelDB version {SPINELDB_VERSION}")
-            return 0
-        case Action.HELP:
-            print(USAGE, end="")
-            return 0
-        case Action.WARDEN:
-            print("the failover monitor is not part of this version", file=sys.stderr)
-            return 1
+    told = {
+        Action.VERSION: f"SpinelDB version {SPINELDB_VERSION}\n",
+        Action.HELP: USAGE,
+    }
+    if asked.action in told:
+        print(told[asked.action], end="")
+        return 0
+    if asked.action is Action.WARDEN:
+        print("the failover monitor is not part of this version", file=sys.stderr)
+        return 1
+    return _configured(asked)
+
+
+def _configured(asked: Arguments) -> int:
+    """Load the configuration, and check it or serve."""
     try:
         loaded = load(asked.config, asked.overrides, os.environ)
     except LoadError as error:

@@ -192,6 +192,8 @@ class Session:
                 self.address = replace(self.address, user=user_name, password=password)
             case [b"QUIT"]:
                 self.close()
+            case _:
+                pass
 
 
 def _is_silent(words: list[bytes]) -> bool:

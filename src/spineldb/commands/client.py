@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spineldb import errors
+from spineldb.core import hot_connection
 from spineldb.core.call import NO_REPLY, Deferred
 from spineldb.core.session import SessionFlag
 from spineldb.engine import arguments
-from spineldb.engine.client_filter import Filter, read_filter
+from spineldb.engine.client_filter import Question, read_filter
 from spineldb.engine.client_names import check_name, is_printable
 from spineldb.engine.clients import Pause
 from spineldb.engine.command import ADMIN, ALLOW_BUSY, LOADING, NOSCRIPT, STALE, Family
@@ -29,10 +29,11 @@ def getname(ctx: Context) -> bytes | None:
     return None if name is None else name.encode()
 
 
-@client.command("CLIENT ID", NOSCRIPT | LOADING | STALE, since="5.0.0")
-def id_(ctx: Context) -> int:
+@client.compiled(
+    "CLIENT ID", NOSCRIPT | LOADING | STALE, hot_connection.CLIENT_ID_BODY, since="5.0.0"
+)
+def id_() -> int:
     """Return the connection's number, which is never used again. O(1)."""
-    return ctx.client.id
 
 
 @client.command(
@@ -91,16 +92,15 @@ def kill(ctx: Context, *words: bytes) -> str | int:
             raise errors.NoSuchClient
         clients.kill(victims[0], by=ctx.client)
         return "OK"
-    meant = _filter(ctx, words, skip_me=True, listing=False)
+    meant = read_filter(words, _question(ctx, listing=False), skip_me=True)
     victims = [session for session in clients if meant.fits(session, ctx.client)]
     for session in victims:
         clients.kill(session, by=ctx.client)
     return len(victims)
 
 
-def _filter(ctx: Context, words: Sequence[bytes], *, skip_me: bool, listing: bool) -> Filter:
-    databases = len(ctx.databases)
-    return read_filter(list(words), skip_me=skip_me, databases=databases, listing=listing)
+def _question(ctx: Context, *, listing: bool) -> Question:
+    return Question(listing, len(ctx.databases), ctx.engine.clients.is_known)
 
 
 @client.command(
@@ -119,7 +119,9 @@ def _filter(ctx: Context, words: Sequence[bytes], *, skip_me: bool, listing: boo
         "5.0.0": "client-type",
         "6.2.0": "client-id",
         "8.1.0": "username addr laddr skipme maxage",
-        "9.0.0": "name idle flags lib-name lib-ver db capa ip not-client-type not-client-id not-username not-addr not-laddr not-name not-flags not-lib-name not-lib-ver not-db not-capa not-ip",
+        "9.0.0": "name idle flags lib-name lib-ver db capa ip not-client-type not-client-id "
+        "not-username not-addr not-laddr not-name not-flags not-lib-name not-lib-ver not-db "
+        "not-capa not-ip",
     },
     tips=("nondeterministic_output",),
     history=(
@@ -136,7 +138,7 @@ def _filter(ctx: Context, words: Sequence[bytes], *, skip_me: bool, listing: boo
 )
 def list_(ctx: Context, *words: bytes) -> Verbatim:
     """Describe the clients that are meant, a line each. O(N) in the clients."""
-    meant = _filter(ctx, words, skip_me=False, listing=True)
+    meant = read_filter(words, _question(ctx, listing=True), skip_me=False)
     clients = ctx.engine.clients
     shown = [clients.describe(one) for one in clients if meant.fits(one, ctx.client)]
     return Verbatim("".join(f"{line}\n" for line in shown))
@@ -177,18 +179,21 @@ def no_touch(ctx: Context, enabled: bytes) -> str:
     added={"6.2.0": "mode"},
     history=(("6.2.0", "Added the `WRITE` and `ALL` options."),),
 )
-def pause(ctx: Context, timeout: bytes, mode: bytes = b"all", *more: bytes) -> str:
+def pause(ctx: Context, timeout: bytes, *mode: bytes) -> str:
     """Hold back the commands of all clients, or their writes, for a while. O(1)."""
-    if more:
+    if len(mode) > 1:
         raise errors.UnknownSubcommandOrArity(ctx.argv[1], "client")
-    match mode.lower():
+    match mode[0].lower() if mode else b"all":
         case b"all":
             what = Pause.ALL
         case b"write":
             what = Pause.WRITES
         case _:
             raise errors.PauseMode
-    ctx.engine.clients.pause(arguments.timeout_ms(timeout), what)
+    milliseconds = arguments.timeout_ms(timeout)
+    if milliseconds > arguments.INT64_MAX - ctx.keyspace.now_ms:
+        raise errors.TimeoutOutOfRange
+    ctx.engine.clients.pause(milliseconds, what)
     return "OK"
 
 
@@ -253,11 +258,11 @@ def setname(ctx: Context, name: bytes) -> str:
     ADMIN | NOSCRIPT | LOADING | STALE,
     since="5.0.0",
 )
-def unblock(ctx: Context, client_id: bytes, reason: bytes = b"timeout", *more: bytes) -> int:
+def unblock(ctx: Context, client_id: bytes, *reason: bytes) -> int:
     """End another client's wait, as if its time had passed or by an error. O(1)."""
-    if more:
+    if len(reason) > 1:
         raise errors.UnknownSubcommandOrArity(ctx.argv[1], "client")
-    match reason.lower():
+    match reason[0].lower() if reason else b"timeout":
         case b"timeout":
             error = None
         case b"error":
@@ -293,5 +298,7 @@ def capa(ctx: Context, *capabilities: bytes) -> str:
 )
 def import_source(ctx: Context, enabled: bytes) -> str:
     """Mark the client as the source of an import, which the server must expect. O(1)."""
-    del ctx, enabled
-    raise errors.NotImporting
+    del ctx
+    if enabled.lower() != b"off":
+        raise errors.NotImporting
+    return "OK"

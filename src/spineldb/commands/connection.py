@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from spineldb import errors
-from spineldb.core import hot_keys
+from spineldb.core import hot_connection
 from spineldb.core.dispatch import Gate
 from spineldb.core.session import Session, SessionFlag
 from spineldb.engine import arguments as read
@@ -70,7 +70,7 @@ def _refuse(ctx: Context) -> Reply:
     since="6.0.0",
     history=(("6.2.0", "The protocol version may be left out."),),
 )
-def hello(ctx: Context, *arguments: bytes) -> Reply:
+def hello(ctx: Context, *arguments: bytes) -> Reply | Outside:
     """Agree on the protocol's version, and log in if need be. O(1)."""
     session = ctx.client
     version, credentials, name = _hello_options(session, arguments)
@@ -108,12 +108,12 @@ def _hello_options(
     name: str | None = None
     rest = list(arguments[1:])
     while rest:
-        match [rest[0].lower(), len(rest) - 1]:
-            case [b"auth", more] if more >= 2:
-                credentials = (rest[1], rest[2])
+        match rest[0].lower(), rest[1:]:
+            case b"auth", [user, password, *_]:
+                credentials = (user, password)
                 del rest[:3]
-            case [b"setname", more] if more >= 1:
-                name = check_name(rest[1])
+            case b"setname", [word, *_]:
+                name = check_name(word)
                 del rest[:2]
             case _:
                 raise errors.HelloOption(rest[0])
@@ -123,7 +123,7 @@ def _hello_options(
 @family.compiled(
     "PING [message]",
     FAST,
-    hot_keys.PING_BODY,
+    hot_connection.PING_BODY,
     since="1.0.0",
     tips=("request_policy:all_shards", "response_policy:all_succeeded"),
 )
@@ -131,19 +131,16 @@ def ping(message: bytes | None = None) -> str | bytes:
     """Answer PONG, or the message. O(1)."""
 
 
-@family.compiled("ECHO message", LOADING | STALE | FAST, hot_keys.ECHO_BODY, since="1.0.0")
+@family.compiled("ECHO message", LOADING | STALE | FAST, hot_connection.ECHO_BODY, since="1.0.0")
 def echo(message: bytes) -> bytes:
     """Return the message. O(1)."""
 
 
-@family.command("SELECT index:integer", LOADING | STALE | FAST, since="1.0.0")
-def select(ctx: Context, index: bytes) -> str:
+@family.compiled(
+    "SELECT index:integer", LOADING | STALE | FAST, hot_connection.SELECT_BODY, since="1.0.0"
+)
+def select(index: int) -> str:
     """Change the connection's database. O(1)."""
-    number = read.integer(index)
-    if not 0 <= number < len(ctx.databases):
-        raise errors.DatabaseOutOfRange
-    ctx.client.db = number
-    return "OK"
 
 
 @family.command(

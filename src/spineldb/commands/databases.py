@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spineldb import errors
-from spineldb.core import hot_keys
-from spineldb.engine import arguments
+from spineldb.core import hot_server
 from spineldb.engine.command import FAST, READONLY, WRITE, Category, Family
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ FLUSH_HISTORY = (("4.0.0", "Added the `ASYNC` option."), ("6.2.0", "Added the `S
 @family.compiled(
     "DBSIZE",
     READONLY | FAST,
-    hot_keys.DBSIZE_BODY,
+    hot_server.DBSIZE_BODY,
     since="1.0.0",
     categories=KEYSPACE,
     tips=("request_policy:all_shards", "response_policy:agg_sum"),
@@ -94,37 +93,12 @@ def _attended(database: Database) -> set[bytes]:
     return {*database.watched, *database.awaited}
 
 
-@family.command(
+@family.compiled(
     "SWAPDB index1:integer index2:integer",
     WRITE | FAST,
+    hot_server.SWAPDB_BODY,
     since="4.0.0",
     categories=KEYSPACE | Category.DANGEROUS,
 )
-def swapdb(ctx: Context, index1: bytes, index2: bytes) -> str:
+def swapdb(index1: int, index2: int) -> str:
     """Exchange the contents of two databases. O(N) in the keys watched or awaited there."""
-    numbers = _index(index1, errors.SwapFirst), _index(index2, errors.SwapSecond)
-    if not all(0 <= number < len(ctx.databases) for number in numbers):
-        raise errors.DatabaseOutOfRange
-    one, other = (ctx.databases[number] for number in numbers)
-    if one is other:
-        return "OK"
-    # Who watches or awaits a key stays where it is: the key changes under them.
-    changed = [
-        (database, key)
-        for database in (one, other)
-        for key in _attended(database)
-        if key in one or key in other
-    ]
-    one.swap(other)
-    ctx.effects.dirty += 1
-    for database, key in changed:
-        ctx.effects.touched(database, key)
-    return "OK"
-
-
-def _index(text: bytes, error: type[errors.CommandError]) -> int:
-    """Read a database's number; anything that is none is the given error."""
-    try:
-        return arguments.ranged(text, INT32_MIN, INT32_MAX)
-    except errors.CommandError:
-        raise error from None

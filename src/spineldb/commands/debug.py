@@ -72,7 +72,10 @@ def subcommand(usage: str) -> Callable[[Body], Body]:
 
 @family.command("DEBUG", ADMIN | NOSCRIPT | LOADING | STALE, since="1.0.0", arity=-2, syscmd=True)
 def debug(ctx: Context, name: bytes, *words: bytes) -> Reply:
-    """Do something to the server that only a test should want. Depends on subcommand."""
+    """Do to the server what only a test should want.
+
+    Its subcommands are listed by DEBUG HELP. O(N) where they look at the whole dataset.
+    """
     allowed = ctx.settings.debug.enable_debug_command
     if allowed == "no" or (allowed == "local" and not is_local(ctx.client)):
         raise errors.DebugNotAllowed
@@ -236,6 +239,7 @@ def structsize(ctx: Context) -> bytes:
 @subcommand("POPULATE <count> [<prefix>] [<size>]")
 def populate(ctx: Context, count: bytes, prefix: bytes = b"key", size: bytes = b"0") -> str:
     """Create string keys named key:0, key:1 and so on, where they are missing.
+
     They are not propagated.
     """
     length = _positive(size)
@@ -290,8 +294,10 @@ def _undisturbed(ctx: Context, look: Callable[[], T]) -> T:
 
 @subcommand("PROTOCOL <type>")
 def protocol(ctx: Context, kind: bytes) -> Reply:
-    """Reply with a value of a type: string, integer, double, bignum, null, array, set, map,
-    attrib, push, verbatim, true, false.
+    """Reply with a value of a type.
+
+    That is string, integer, double, bignum, null, array, set, map, attrib, push, verbatim, true
+    or false.
     """
     is_resp3 = ctx.client.protocol == 3
     match kind.lower():

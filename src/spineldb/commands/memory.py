@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spineldb import errors
-from spineldb.engine.arguments import Options
+from spineldb.core import hot_keys
 from spineldb.engine.command import READONLY, RO, Family
 from spineldb.engine.reply import Verbatim
 from spineldb.observability.process import human
@@ -20,19 +19,18 @@ memory = family.container("MEMORY", since="4.0.0", help_since="4.0.0")
 PER_SHARD = ("nondeterministic_output", "request_policy:all_shards", "response_policy:special")
 
 
-@memory.command("MEMORY USAGE key [SAMPLES count:integer]", READONLY, since="4.0.0", key=RO)
-def usage(ctx: Context, key: bytes, *words: bytes) -> int | None:
+@memory.compiled(
+    "MEMORY USAGE key [SAMPLES count:integer]",
+    READONLY,
+    hot_keys.MEMORY_USAGE_BODY,
+    since="4.0.0",
+    key=RO,
+)
+def usage(key: bytes, *words: bytes) -> int | None:
     """Return the bytes a key takes, or null if there is none.
 
     It is an exact sum, so SAMPLES changes nothing. O(1), O(N) in the elements of a large value.
     """
-    options = Options(words)
-    while options:
-        if options.keyword() != b"SAMPLES" or not options:
-            raise errors.Syntax
-        if options.integer() < 0:
-            raise errors.Syntax
-    return ctx.db.usage(key)
 
 
 @memory.command("MEMORY STATS", since="4.0.0", tips=PER_SHARD)

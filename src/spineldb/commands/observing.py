@@ -212,7 +212,10 @@ def with_subcommands(command: Command) -> Iterator[Command]:
 
 
 def distribution(bins: Mapping[int, int]) -> Reply:
-    """Write a histogram as calls up to each bound: {nanoseconds below which: calls} is what we keep."""
+    """Write a histogram as calls up to each bound.
+
+    What we keep is {bound in nanoseconds: calls that took less, and not less than the one before}.
+    """
     counts: dict[int, int] = {}
     for bound, calls in bins.items():
         power = max((bound - 1).bit_length(), FIRST_BOUND)

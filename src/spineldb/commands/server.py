@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spineldb import clock, errors
+from spineldb import errors
+from spineldb.core import hot_server
 from spineldb.core.call import NO_REPLY, Deferred
 from spineldb.engine import arguments
 from spineldb.engine.arguments import Options
@@ -50,12 +51,15 @@ def info(ctx: Context, *sections: bytes) -> Verbatim:
     return Verbatim(ctx.engine.info.text(name.decode("latin-1") for name in sections))
 
 
-@family.command("TIME", LOADING | STALE | FAST, since="2.6.0", tips=("nondeterministic_output",))
-def time(ctx: Context) -> list[bytes]:
+@family.compiled(
+    "TIME",
+    LOADING | STALE | FAST,
+    hot_server.TIME_BODY,
+    since="2.6.0",
+    tips=("nondeterministic_output",),
+)
+def time() -> list[bytes]:
     """Return the server's time in Unix seconds and microseconds. O(1)."""
-    del ctx
-    seconds, micros = divmod(clock.unix_us(), 1_000_000)
-    return [b"%d" % seconds, b"%d" % micros]
 
 
 @family.command(
@@ -66,7 +70,10 @@ def time(ctx: Context) -> list[bytes]:
     tips=("nondeterministic_output",),
 )
 def lastsave(ctx: Context) -> int:
-    """Return when the dataset was last saved, in Unix seconds: when the server began, at first. O(1)."""
+    """Return when the dataset was last saved, in Unix seconds.
+
+    At first that is when the server began. O(1).
+    """
     return ctx.engine.lifecycle.started_ms // 1000
 
 

@@ -18,7 +18,7 @@ cdef class Call:
     cdef Output* out
     cdef int protocol
 
-    # Look a key up (burying what has expired); `hash` of the first key is known from the look-ahead.
+    # Look a key up, burying what has expired; the first key's hash is known from the look-ahead.
     cdef uint8_t* first(self, Slice* key, Found* found) except? NULL
     cdef uint8_t* find(self, Slice* key, Found* found) except? NULL
     # The same for reading: records the access, counts hits and misses, publishes `keymiss`.

@@ -87,7 +87,8 @@ cdef class Call:
         """The request's arguments, the command's name first (copies)."""
         cdef int i
         return [
-            PyBytes_FromStringAndSize(self.request.argv[i].data, <Py_ssize_t>self.request.argv[i].size)
+            PyBytes_FromStringAndSize(
+                self.request.argv[i].data, <Py_ssize_t>self.request.argv[i].size)
             for i in range(self.request.argc)
         ]
 

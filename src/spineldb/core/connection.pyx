@@ -44,8 +44,8 @@ from spineldb.core.resp cimport (
     parse,
     parser_filled,
     parser_reset,
+    parser_set_aside,
     parser_space,
-    slices_move,
     slices_release,
     slices_settle,
 )
@@ -185,7 +185,7 @@ cdef class Connection(Session):
                 plain = slices.count
             elif status != NOTHING:
                 break
-        if status == INCOMPLETE and slices_move(&self.partial, slices, first) < 0:
+        if status == INCOMPLETE and parser_set_aside(parser, &self.partial, slices) < 0:
             raise MemoryError
         if count == 0:
             if status == BROKEN or status == HOSTILE:
@@ -261,7 +261,8 @@ cdef class Connection(Session):
             return 0
         text = self.parser.error
         text = text.replace(b"%", PyBytes_FromStringAndSize(&self.parser.unexpected, 1))
-        log.verbose("protocol error", addr=self.address, client=self.id, error=text.decode("latin-1"))
+        log.verbose("protocol error", addr=self.address, client=self.id,
+                    error=text.decode("latin-1"))
         out_error(&self.out, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
         self.flags |= CLOSING
         return 0
@@ -472,6 +473,9 @@ cdef class Connection(Session):
         network.total_reads_processed += 1
         try:
             self.received(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        except MemoryError:
+            log.error("client closed: no memory for its requests", addr=self.address)
+            self.flags |= CLOSE_NOW
         finally:
             network.end_turn()
         output = b"" if self.flags & CLOSE_NOW else self.take_output()

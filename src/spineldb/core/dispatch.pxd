@@ -64,7 +64,7 @@ cdef class Dispatcher(Executor):
     cdef Indexed* index
     cdef uint32_t index_mask
     cdef readonly Call context               # the one call, an engine.context.Context
-    cdef public object hooks                 # engine's Hooks (see dispatch.pyx): what happens around commands
+    cdef public object hooks                 # engine.hooks.Hooks: see dispatch.pyx
     cdef public tuple gates                  # (Gate bit, question) in the order they are asked
     cdef uint32_t raised                     # Gate bits in force for every session
     cdef readonly int64_t memory_limit       # maxmemory; 0: none
@@ -84,9 +84,12 @@ cdef class Dispatcher(Executor):
     cdef int look_ahead(self, Session session, Request* requests, int count) except -1
     cdef bint execute(self, Session session, Request* request) except -1
     cdef bint is_full(self) noexcept
-    cdef bint ask(self, Session session, Request* request, Command command, uint32_t gates) except -1
-    cdef int perform(self, Session session, Request* request, Command command, object body=*) except -1
-    cdef bint interpret(self, Call context, Command command, Request* request, object body) except -1
+    cdef bint ask(self, Session session, Request* request, Command command,
+                  uint32_t gates) except -1
+    cdef int perform(self, Session session, Request* request, Command command,
+                     object body=*) except -1
+    cdef bint interpret(self, Call context, Command command, Request* request,
+                        object body) except -1
     cdef int recover(self, Session session, Request* request, Command command, size_t start,
                      int pieces, bint changed, object error) except -1
     cdef int reject(self, Session session, Command command, object error) except -1

@@ -30,6 +30,9 @@ from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entr
 
 from spineldb import errors
 
+cdef extern from *:
+    int leading_zeros "__builtin_clzll"(uint64_t) noexcept nogil
+
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8(object text) except NULL
     object PyObject_Vectorcall(object function, PyObject** args, size_t count, PyObject* names)
@@ -79,12 +82,12 @@ cdef class Command:
         self.skips_slowlog = skips_slowlog
 
     def latency_histogram(self) -> dict[int, int]:
-        """Return {upper bound in nanoseconds: calls that took less, and not less than the one before}."""
+        """Return {upper bound in nanoseconds: calls below it and not below the one before}."""
         cdef int n
         if self.latency is NULL:
             return {}
         return {
-            ((n & 3) + 5) << (n >> 2) >> 2: self.latency[n] for n in range(LATENCY_BINS)
+            <int64_t>((n & 3) + 5) << (n >> 2): self.latency[n] for n in range(LATENCY_BINS)
             if self.latency[n]
         }
 
@@ -100,19 +103,19 @@ cdef class Command:
 
 
 cdef inline void count_latency(Command command, int64_t ns) noexcept:
-    cdef int exponent = 0
-    cdef int64_t rest = ns
+    # The bin: an exponent, and the two bits after the leading one.
+    cdef int exponent = 61 - leading_zeros(<uint64_t>ns | 4)
+    cdef int bin = exponent * 4 + <int>(ns >> exponent & 3)
     if command.latency is NULL:
         command.latency = <int64_t*>calloc(LATENCY_BINS, sizeof(int64_t))
         if command.latency is NULL:
             return
-    while rest >= 8:
-        rest >>= 1
-        exponent += 1
-    if rest < 4:                     # under 4 ns: one bin
-        rest = 4
-    exponent = exponent * 4 + <int>(rest & 3)
-    command.latency[exponent if exponent < LATENCY_BINS else LATENCY_BINS - 1] += 1
+    command.latency[bin if bin < LATENCY_BINS else LATENCY_BINS - 1] += 1
+
+
+cdef inline bint accepts(int arity, int argc) noexcept nogil:
+    """Is this the right number of words? A negative arity is a least number."""
+    return argc == arity if arity > 0 else argc >= -arity
 
 
 cdef inline uint32_t name_hash(const char* lower, size_t size) noexcept nogil:
@@ -306,7 +309,7 @@ cdef class Dispatcher(Executor):
             self.reject(session, None, errors.UnknownCommand(*names(request)))
             return True
         command = <Command>request.command
-        if (request.argc != command.arity) if command.arity > 0 else (request.argc < -command.arity):
+        if not accepts(command.arity, request.argc):
             self.reject(session, command, errors.WrongArity(command.name))
             return True
         if command.subcommands is not None and request.argc > 1:
@@ -330,8 +333,9 @@ cdef class Dispatcher(Executor):
         """Whether more is used than maxmemory, beside what only waits to be freed."""
         return self.slabs.used - self.keyspace.owed() > self.memory_mark
 
-    cdef bint ask(self, Session session, Request* request, Command command, uint32_t gates) except -1:
-        """Ask the gates that concern the command; False if it may not run now (answered or postponed)."""
+    cdef bint ask(self, Session session, Request* request, Command command,
+                  uint32_t gates) except -1:
+        """Ask the gates that concern the command; False if one answered for it or postponed it."""
         cdef list argv = arguments(request)
         cdef object answer
         for bit, gate in self.gates:
@@ -363,21 +367,25 @@ cdef class Dispatcher(Executor):
 
     cdef int perform(self, Session session, Request* request, Command command,
                      object body=None) except -1:
-        """Run a command that the gates let pass (or `body` in its place), settle its effects, count it."""
+        """Run a command (or `body` in its place), settle its effects, count it."""
         cdef Call context = self.context
         cdef size_t start = session.out.used
         cdef int pieces = session.out.piece_count
         cdef int64_t dirty = self.effects.dirty
         cdef bint settling = False
         cdef bint parked = False
-        context.client = session
-        context.db = self.keyspace.database(session.db)
+        if context.client is not session:            # the same as a moment ago, nearly always
+            context.client = session
+        if context.db is None or context.db.index != session.db:
+            context.db = self.keyspace.database(session.db)
         self.effects.home = session.db
-        context.command = command
+        if context.command is not command:
+            context.command = command
         context.request = request
         context.out = &session.out
         context.protocol = session.protocol
-        session.last_command = command
+        if session.last_command is not command:
+            session.last_command = command
         running.command = command.label      # for the report, should this fault
         running.client = session.id
         try:
@@ -439,13 +447,14 @@ cdef class Dispatcher(Executor):
         `changed`: data was changed, or the effects could not be handed on.
         """
         cdef bytes text
-        cdef bint burials = self.effects.unit_commands > 0 and not self.effects.replaced
-        if not changed and burials:
+        if not changed and self.effects.burials:
             # keys that were found expired are gone whatever became of the command
-            try:
-                self.effects.settle(self.context.db, NULL, False)
-            except Exception as failure:
-                error, changed = failure, True
+            changed = self.effects.replaced      # but they cannot be told from what it meant to say
+            if not changed:
+                try:
+                    self.effects.settle(self.context.db, NULL, False)
+                except Exception as failure:
+                    error, changed = failure, True
         self.effects.reset_unit()
         out_truncate(&session.out, start, pieces)
         if not isinstance(error, errors.CommandError) and (
@@ -481,7 +490,7 @@ cdef class Dispatcher(Executor):
         size = <int64_t>(session.out.used - start) + (
             <int64_t>session.out.pinned if session.out.piece_count > pieces else 0)
         if spent >= self.watch_ns or size >= self.watch_bytes or (
-            <int64_t>request.raw_size >= self.watch_bytes
+            request_bytes(request) >= self.watch_bytes
         ):
             self.hooks.watched(session, command, measured(request, spent, size))
         if session.flags & (REPLY_OFF | REPLY_SKIP | REPLY_SKIP_NEXT):
@@ -540,7 +549,7 @@ cdef class Dispatcher(Executor):
                 self.internal_errors += 1
                 self.hooks.failed(session, None, error)
 
-    # -- for the engine ------------------------------------------------------------------------------
+    # -- for the engine ----------------------------------------------------------------------------
 
     def execute_argv(self, Session session, list argv, int64_t now_ms=-1) -> bool:
         """Run a request given as bytes, as if `session` had sent it; False if it was postponed.
@@ -574,11 +583,11 @@ cdef class Dispatcher(Executor):
             free(slices)
 
     def continue_with(self, Session session, Command command, list argv, object body) -> None:
-        """Run `body` (a Python body) in place of the command's own: what follows on outside work."""
+        """Run a Python body in place of the command's own: what follows on outside work."""
         self.perform_argv(session, command, argv, body)
 
     def answer(self, Session session, Command command, object value) -> None:
-        """Answer a parked client's command without running it again (its time has passed)."""
+        """Answer a parked client's command without running it again: its time has passed."""
         cdef size_t start = session.out.used
         cdef int pieces = session.out.piece_count
         out_value(&session.out, value, session.protocol)
@@ -596,8 +605,19 @@ cdef inline bytes slice_bytes(const Slice* slice):
     return PyBytes_FromStringAndSize(slice.data, <Py_ssize_t>slice.size)
 
 
+cdef int64_t request_bytes(const Request* request) noexcept nogil:
+    """How big a request is: as received, or the sum of its arguments if it is not in one piece."""
+    cdef int64_t total = <int64_t>request.raw_size
+    cdef int i
+    if request.raw is NULL:
+        total = 0
+        for i in range(request.argc):
+            total += <int64_t>request.argv[i].size
+    return total
+
+
 cdef class Measured:
-    """What a command took, and its arguments as logs keep them: few, short, saying what is left out."""
+    """What a command took, and its arguments as logs keep them: few, short, the rest counted."""
 
     def __repr__(self) -> str:
         return f"<measured {self.argv} {self.ns} ns>"
@@ -612,7 +632,7 @@ cdef Measured measured(const Request* request, int64_t ns, int64_t reply_bytes):
         made.argv.append(b"... (%d more arguments)" % (request.argc - shown))
     made.argc = request.argc
     made.ns = ns
-    made.request_bytes = <int64_t>request.raw_size
+    made.request_bytes = request_bytes(request)
     made.reply_bytes = reply_bytes
     return made
 

@@ -22,7 +22,7 @@ cpdef enum EventClass:           # the bits of notify-keyspace-events, as in Red
     EVENT_MODULE = 1 << 13       # d
     EVENT_NEW = 1 << 14          # n
     EVENT_OVERWRITTEN = 1 << 15  # o
-    EVENT_TYPE_CHANGED = 1 << 16 # c
+    EVENT_TYPE_CHANGED = 1 << 16  # c
 
 cdef class Sink:
     # Take a piece of the effect stream: whole requests, never a part of one. Raises if it cannot.
@@ -48,7 +48,8 @@ cdef class Effects(Undertaker):
     cdef size_t unit_size
     cdef size_t unit_capacity
     cdef int unit_commands
-    cdef bint replaced                       # propagate() was called: the request itself is not sent
+    cdef int burials                         # among them, of keys whose time had passed
+    cdef bint replaced                       # propagate() was called: the request is not sent
 
     # Say that a key was changed: `count` changes, one event.
     cdef int changed(self, Database db, const char* key, size_t size, int event_class,
@@ -62,6 +63,7 @@ cdef class Effects(Undertaker):
     cdef int settle(self, Database db, Request* request, bint changed) except -1
     cdef int hand_on(self, Database db, Request* request, bint changed) except -1
     cdef int reset_unit(self) noexcept
+    cdef int tell_burial(self, Database db, bytes name) except -1
     cdef char* room(self, size_t size) except NULL
     cdef int select(self, int index) except -1
     cdef int send_unit(self, Database db) except -1

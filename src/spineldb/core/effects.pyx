@@ -13,18 +13,18 @@ belong together stand between MULTI and EXEC.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy
 
 from spineldb.core.entry cimport HAS_DEADLINE, entry_deadline, entry_key
 from spineldb.core.slab cimport Ref, at
-from spineldb.core.table cimport table_hash, table_visit_prefix
+from spineldb.core.table cimport table_visit_prefix
 from spineldb.clock cimport monotonic_ns
 from spineldb.core.wheel cimport wheel_advance, wheel_next_ms
 
 from spineldb import errors
 
 cdef int PREFIX_BITS = 32                    # of the hash that the timing wheel keeps
-cdef int64_t FIRE_SLICE = 64                 # prefixes taken from the wheel between looks at the clock
+cdef int64_t FIRE_SLICE = 64                 # prefixes fired between looks at the clock
 
 #: The class of each event, by its name (CONFIG notify-keyspace-events).
 EVENT_CLASSES = {
@@ -62,6 +62,10 @@ cdef class RecordingSink(Sink):
         taken = bytes(self.stream)
         self.stream.clear()
         return taken
+
+
+class NotSettled(Exception):
+    """A key was deleted because its time had passed, and nobody could be told: see `__cause__`."""
 
 
 cdef class Effects(Undertaker):
@@ -116,19 +120,32 @@ cdef class Effects(Undertaker):
             return False
         key = entry_key(found.entry, &size)
         name = PyBytes_FromStringAndSize(key, <Py_ssize_t>size)
+        if self.feeding:
+            self.tell_burial(db, name)
         db.remove(found)
         self.expired_keys += 1
-        if self.feeding:
+        if self.keyspace.watched_keys | self.awaited_keys | self.event_mask:
+            self.announce(db, name, EVENT_EXPIRED, b"expired")
+        return True
+
+    cdef int tell_burial(self, Database db, bytes name) except -1:
+        """Have the unit delete a key. It is told before it is done: if that fails, nothing is."""
+        cdef size_t size = self.unit_size
+        cdef int commands = self.unit_commands
+        try:
             if db.index != self.home:
                 self.select(db.index)
             self.command(2, False)
             self.argument(b"DEL", 3)
-            self.argument(PyBytes_AS_STRING(name), size)
+            self.argument(PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name))
             if db.index != self.home:
                 self.select(self.home)
-        if self.keyspace.watched_keys | self.awaited_keys | self.event_mask:
-            self.announce(db, name, EVENT_EXPIRED, b"expired")
-        return True
+        except BaseException:
+            self.unit_size = size
+            self.unit_commands = commands
+            raise
+        self.burials += 1
+        return 0
 
     def reset_statistics(self) -> None:
         """Forget how many keys expired (CONFIG RESETSTAT)."""
@@ -189,6 +206,7 @@ cdef class Effects(Undertaker):
     cdef int reset_unit(self) noexcept:
         self.unit_size = 0
         self.unit_commands = 0
+        self.burials = 0
         self.replaced = False
         return 0
 
@@ -217,7 +235,9 @@ cdef class Effects(Undertaker):
         return 0
 
     cdef int send_unit(self, Database db) except -1:
-        cdef bytes select = b"" if self.stream_db == db.index else encoded(b"SELECT", b"%d" % db.index)
+        cdef bytes select = b""
+        if self.stream_db != db.index:
+            select = encoded(b"SELECT", b"%d" % db.index)
         cdef bytes unit = self.unit[:self.unit_size]
         if self.unit_commands > 1:
             unit = b"*1\r\n$5\r\nMULTI\r\n" + unit + b"*1\r\n$4\r\nEXEC\r\n"
@@ -263,9 +283,11 @@ cdef class Effects(Undertaker):
                 entry = <uint8_t*>at(db.slabs, due.refs[i])
                 key = entry_key(entry, &size)
                 db.find(key, size, due.hashes[i], &found)
-                if found.expired:
-                    self.bury(db, &found)
-                    self.settle(db, NULL, False)
+                if found.expired and self.bury(db, &found):
+                    try:
+                        self.settle(db, NULL, False)
+                    except Exception as error:
+                        raise NotSettled from error
             if not due.full:
                 return 0
 
@@ -273,7 +295,7 @@ cdef class Effects(Undertaker):
         """Delete keys whose time has passed, for at most `budget_us`; tell whether more are due.
 
         Takes due slots of each database's timing wheel in order and leaves the rest to the next
-        turn, so that a million keys due at once never stall anybody.
+        turn, so that a million keys due at once never stall anybody. Raises NotSettled.
         """
         cdef Database db
         cdef Firing firing

@@ -9,7 +9,8 @@
     then the key, then the value
 
 An entry is wide when its key or value is longer than NARROW_MAX or its deadline needs more than
-48 bits. A wide entry whose value length is OUTSIDE keeps in place of the value the address of a `Block`.
+48 bits. A wide entry whose value length is OUTSIDE keeps the address of a `Block` in place of the
+value.
 Nothing is aligned: fields are read with memcpy, which compiles to one load.
 """
 

@@ -13,7 +13,7 @@ from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_NEW, EVENT_OVERWRITTEN, EVENT_TYPE_CHANGED
 from spineldb.core.entry cimport KIND_MASK, entry_deadline, entry_key
 from spineldb.core.glob cimport glob_match
-from spineldb.core.keyspace cimport Database, Found
+from spineldb.core.keyspace cimport Database, Found, usage_of
 from spineldb.core.resp cimport (
     Slice,
     out_array,
@@ -25,7 +25,6 @@ from spineldb.core.resp cimport (
     out_simple,
     parse_int,
 )
-from spineldb.core.session cimport PUBSUB
 from spineldb.core.slab cimport Ref, Slabs, at
 from spineldb.core.table cimport table_hash, table_random, table_walk
 
@@ -114,10 +113,6 @@ cdef int type_(Call call, Slice* argv, int argc) except -1:
     cdef bytes name = <bytes>NAMES[0 if entry is NULL else entry[0] & KIND_MASK]
     out_simple(call.out, name, <size_t>len(name))
     return 0
-
-
-cdef int dbsize(Call call, Slice* argv, int argc) except -1:
-    return reply_int(call, <int64_t>call.db.table.count)
 
 
 cdef int randomkey(Call call, Slice* argv, int argc) except -1:
@@ -223,7 +218,7 @@ cdef int keys(Call call, Slice* argv, int argc) except -1:
 
 
 cdef bint parse_cursor(const Slice* text, uint64_t* cursor) noexcept nogil:
-    """Read a cursor as Redis does, which is to say as C's strtoull does: blanks and a sign may stand
+    """Read a cursor as Redis does, that is, as C's strtoull does: blanks and a sign may stand
     in front, and what has a minus wraps around, unless it is written as a negative number is.
     """
     cdef size_t i = 0
@@ -616,32 +611,32 @@ cdef int move(Call call, Slice* argv, int argc) except -1:
     return reply_int(call, 1)
 
 
-# -- answers to a client that only asks ------------------------------------------------------------
+# -- what a key takes ------------------------------------------------------------------------------
 
-cdef int ping(Call call, Slice* argv, int argc) except -1:
-    if argc > 2:
-        return call.refuse(errors.WrongArity(call.command.name).wire)
-    if call.client.flags & PUBSUB and call.protocol == 2:
-        out_array(call.out, 2)
-        out_bulk(call.out, b"pong", 4)
-        if argc == 1:
-            out_bulk(call.out, b"", 0)
-            return 0
-    elif argc == 1:
-        out_raw(call.out, b"+PONG\r\n", 7)
+cdef int memory_usage(Call call, Slice* argv, int argc) except -1:
+    cdef Found found
+    cdef int64_t samples
+    cdef uint8_t* entry
+    cdef int i
+    for i in range(3, argc, 2):
+        # An exact sum is answered, so the number of samples changes nothing.
+        if not keyword(&argv[i], b"SAMPLES", 7) or i + 1 == argc:
+            return call.refuse(SYNTAX)
+        if not parse_int(argv[i + 1].data, argv[i + 1].size, &samples):
+            return call.refuse(NOT_INTEGER)
+        if samples < 0:
+            return call.refuse(SYNTAX)
+    entry = call.first(&argv[2], &found)
+    if entry is NULL:
+        out_null(call.out, call.protocol)
         return 0
-    return reply_slice(call, &argv[1])
-
-
-cdef int echo(Call call, Slice* argv, int argc) except -1:
-    return reply_slice(call, &argv[1])
+    return reply_int(call, <int64_t>usage_of(entry))
 
 
 DEL_BODY = body(del_, "del")
 EXISTS_BODY = body(exists, "exists")
 TOUCH_BODY = body(touch, "touch")
 TYPE_BODY = body(type_, "type")
-DBSIZE_BODY = body(dbsize, "dbsize")
 RANDOMKEY_BODY = body(randomkey, "randomkey")
 KEYS_BODY = body(keys, "keys")
 SCAN_BODY = body(scan, "scan")
@@ -658,5 +653,4 @@ RENAME_BODY = body(rename, "rename")
 RENAMENX_BODY = body(renamenx, "renamenx")
 COPY_BODY = body(copy, "copy")
 MOVE_BODY = body(move, "move")
-PING_BODY = body(ping, "ping")
-ECHO_BODY = body(echo, "echo")
+MEMORY_USAGE_BODY = body(memory_usage, "memory|usage")

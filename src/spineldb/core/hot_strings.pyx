@@ -1,10 +1,9 @@
-"""Bodies of the string commands. What each does is told beside its declaration (commands/strings.py)."""
+"""Bodies of the string commands. commands/strings.py tells what each does."""
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy
 
-from spineldb.core.call cimport Body, Call, body, keyword
+from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
 from spineldb.core.entry cimport entry_block, entry_deadline, TEXT, entry_value, is_string
 from spineldb.core.keyspace cimport Found
@@ -222,7 +221,10 @@ cdef int set_(Call call, Slice* argv, int argc) except -1:
         call, options.time, options.flags, &options.deadline
     ):
         return 0
-    entry = call.read_first(&argv[1], &found) if options.flags & GET else call.first(&argv[1], &found)
+    if options.flags & GET:
+        entry = call.read_first(&argv[1], &found)
+    else:
+        entry = call.first(&argv[1], &found)
     if options.flags & (GET | IFEQ) and entry is not NULL and not is_string(entry):
         return call.refuse(WRONG_TYPE)
     stands = True
@@ -234,7 +236,8 @@ cdef int set_(Call call, Slice* argv, int argc) except -1:
         stands = entry is not NULL
         if stands:
             data = entry_value(entry, &size)
-            stands = size == options.expected.size and memcmp(data, options.expected.data, size) == 0
+            stands = (size == options.expected.size
+                      and memcmp(data, options.expected.data, size) == 0)
     if options.flags & GET:
         if entry is NULL:
             reply_null(call)

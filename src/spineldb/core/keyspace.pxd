@@ -9,15 +9,17 @@ from spineldb.core.table cimport Place, Table
 from spineldb.core.wheel cimport Wheel
 from spineldb.core.work cimport Work, WorkQueue
 
-cdef struct Found:               # the answer to a look-up; valid until the next change of the database
+cdef struct Found:               # the answer to a look-up, valid until the next change
     uint8_t* entry               # NULL if there is no such key
     Ref ref
     bint expired                 # there is an entry, but its time has passed: `entry` names it
     uint64_t hash
     Place place
 
+cdef size_t usage_of(const uint8_t* entry) noexcept nogil
+
 cdef enum:
-    SIZE_BINS = 64               # Keysizes: bin n counts sizes from 2^(n-1) up to 2^n, bin 0 empty ones
+    SIZE_BINS = 64               # Keysizes: bin n has sizes from 2^(n-1) to 2^n, bin 0 empty ones
     SIZE_KINDS = 8
 
 cdef class Database:
@@ -32,7 +34,8 @@ cdef class Database:
     cdef public dict awaited                 # key -> who is blocked on it (engine/blocking.py)
 
     # Look up, and bury first what has expired (see Undertaker).
-    cdef uint8_t* lookup(self, const char* key, size_t size, uint64_t hash, Found* found) except? NULL
+    cdef uint8_t* lookup(self, const char* key, size_t size, uint64_t hash,
+                         Found* found) except? NULL
     cdef uint8_t* named(self, bytes key, Found* found) except? NULL
     cdef uint8_t* find(self, const char* key, size_t size, uint64_t hash, Found* found) noexcept
     cdef int put_string(self, Found* found, const char* key, size_t key_size, const char* value,

@@ -30,7 +30,6 @@ from spineldb.core.entry cimport (
     TEXT,
     WIDE,
     WIDE_BYTES,
-    Kind,
     access_clock,
     entry_block,
     entry_deadline,
@@ -38,7 +37,6 @@ from spineldb.core.entry cimport (
     entry_size,
     entry_value,
     key_offset,
-    load32,
     set_access_clock,
     store32,
 )
@@ -86,12 +84,12 @@ from spineldb import errors
 
 cdef size_t RESERVE_BYTES = <size_t>32 << 30         # all that 32 bits can name, in units of 8
 cdef int64_t NARROW_DEADLINE = <int64_t>1 << 48      # a later one needs eight bytes
-cdef int64_t ACCESS_CYCLE = 65535                    # access clocks are 1 .. ACCESS_CYCLE; 0 is long ago
-cdef size_t GROWTH_STEP = <size_t>8 << 20            # a growing block doubles up to this, then adds it
-cdef int64_t WALK_SLICE = 64                         # entries per step of a walk between looks at the clock
+cdef int64_t ACCESS_CYCLE = 65535                    # access clocks are 1 to this; 0 is long ago
+cdef size_t GROWTH_STEP = <size_t>8 << 20            # a growing block doubles, or adds this
+cdef int64_t WALK_SLICE = 64                         # entries walked between looks at the clock
 cdef int TTL_SAMPLES = 64                            # keys looked at for INFO's avg_ttl
-cdef size_t EMBEDDED_MAX = 44                        # longest string that OBJECT ENCODING calls embstr
-cdef int LFU_INITIAL = 5                             # a new key's counter: some time to earn its keep
+cdef size_t EMBEDDED_MAX = 44                        # longest string that is called embstr
+cdef int LFU_INITIAL = 5                             # a new key's counter: time to earn its keep
 cdef size_t SLOT_BYTES = 5                           # a table's reference and tag
 cdef size_t DRAIN_SLICE = <size_t>4 << 20            # mapped memory given back per slice of work
 cdef size_t DEBT_BYTES = <size_t>64 << 20            # waiting to be freed, above which writers help;
@@ -168,7 +166,18 @@ cdef size_t value_size_of(const uint8_t* entry) noexcept nogil:
     return size
 
 
-@cython.no_gc_clear                  # its memory is the keyspace's: that must be there until the end
+cdef size_t usage_of(const uint8_t* entry) noexcept nogil:
+    """The bytes a key takes: its entry, its block, its slot, and its place in the wheel."""
+    cdef Block* block = entry_block(entry)
+    cdef size_t total = class_size(entry_size(entry)) + SLOT_BYTES
+    if block is not NULL:
+        total += block_cost(block)
+    if entry[0] & HAS_DEADLINE:
+        total += sizeof(uint32_t)
+    return total
+
+
+@cython.no_gc_clear                  # its memory is the keyspace's, which must outlive it
 cdef class Database:
     """One numbered database."""
 
@@ -405,7 +414,6 @@ cdef class Database:
         """Set the deadline of a key that exists (Unix milliseconds; -1 removes it)."""
         cdef uint8_t* old = found.entry
         cdef uint8_t* entry
-        cdef const char* key
         cdef Block* block = entry_block(old)
         cdef int64_t old_deadline = entry_deadline(old)
         cdef size_t key_size, stored
@@ -422,7 +430,7 @@ cdef class Database:
         if deadline >= 0 and old_deadline >= 0 and (wide or deadline < NARROW_DEADLINE):
             memcpy(old + HEADER, &deadline, 8 if wide else 6)
             return 0
-        key = entry_key(old, &key_size)
+        entry_key(old, &key_size)
         stored = old_size - old_at - key_size
         shape_of(&shape, old[0], key_size, stored, deadline, block is not NULL)
         if block is not NULL and not shape.head & WIDE:
@@ -530,7 +538,8 @@ cdef class Database:
                 session.flags |= DIRTY_WATCH
         return 0
 
-    cdef uint8_t* lookup(self, const char* key, size_t size, uint64_t hash, Found* found) except? NULL:
+    cdef uint8_t* lookup(self, const char* key, size_t size, uint64_t hash,
+                         Found* found) except? NULL:
         """Look a key up; bury it first if its time has passed and burying is allowed now."""
         cdef uint8_t* entry = self.find(key, size, hash, found)
         if found.expired and self.keyspace.undertaker.bury(self, found):
@@ -554,7 +563,7 @@ cdef class Database:
 
     @property
     def bytes(self) -> int:
-        """Memory of the table's segments, its directory and the wheel: the part that is overhead."""
+        """Memory of the table's segments, its directory and the wheel, which are overhead."""
         return self.table.bytes + wheel_bytes(self.wheel)
 
     def sizes_of(self, int kind) -> dict:
@@ -608,7 +617,7 @@ cdef class Database:
         return None if entry is NULL else entry_deadline(entry)
 
     def expire_at(self, bytes key, int64_t deadline) -> bool:
-        """Set a key's deadline (Unix milliseconds, -1 removes it); tell whether there is such a key."""
+        """Set a key's deadline (Unix milliseconds, -1: none); tell whether there is such a key."""
         cdef Found found
         if self.named(key, &found) is NULL:
             return False
@@ -616,7 +625,8 @@ cdef class Database:
         return True
 
     def move(self, bytes key, Database target, bytes name, bint copy=False) -> bool:
-        """Store the value of `key` under `name` of `target`, over what stands there, with its deadline.
+        """Store the value of `key`, with its deadline, under `name` of `target`, over what is
+        there.
 
         With `copy` the old key stays. False if there is no such key. It must not be the same key.
         """
@@ -656,11 +666,10 @@ cdef class Database:
         cdef int64_t total = 0
         cdef int64_t seen = 0
         cdef int64_t deadline
-        cdef int i
         cdef Ref ref
         if self.deadlines == 0:
             return 0
-        for i in range(TTL_SAMPLES):
+        for _ in range(TTL_SAMPLES):
             ref = table_random(self.table, self.keyspace.random())
             if ref:
                 deadline = entry_deadline(<uint8_t*>at(self.slabs, ref))
@@ -698,20 +707,10 @@ cdef class Database:
         return b"embstr" if size <= EMBEDDED_MAX else b"raw"
 
     def usage(self, bytes key) -> int | None:
-        """Return the bytes a key takes: its entry, its block, its slot and its place in the wheel."""
+        """Return the bytes a key takes: entry, block, slot, and its place in the wheel."""
         cdef Found found
-        cdef Block* block
         cdef uint8_t* entry = self.named(key, &found)
-        cdef size_t total
-        if entry is NULL:
-            return None
-        block = entry_block(entry)
-        total = class_size(entry_size(entry)) + SLOT_BYTES
-        if block is not NULL:
-            total += block_cost(block)
-        if entry[0] & HAS_DEADLINE:
-            total += sizeof(uint32_t)
-        return total
+        return None if entry is NULL else usage_of(entry)
 
     def address(self, bytes key) -> int | None:
         """Return where a key's entry lies in memory, or None without the key (DEBUG OBJECT)."""
@@ -745,10 +744,18 @@ cdef class Database:
     def flush(self) -> int:
         """Forget every key; the memory comes back in slices. Returns how many keys there were."""
         cdef Py_ssize_t count = len(self)
+        cdef Table* table
+        cdef Wheel* wheel
         if count or wheel_count(self.wheel):
+            table = table_new(self.slabs, &self.keyspace.hash_key, entry_key)
+            try:
+                wheel = wheel_new(self.slabs, self.keyspace.now_ms)
+            except MemoryError:
+                table_delete(table)
+                raise
             self.keyspace.work.add(Drop.of(self.keyspace, self.table, self.wheel))
-            self.table = table_new(self.slabs, &self.keyspace.hash_key, entry_key)
-            self.wheel = wheel_new(self.slabs, self.keyspace.now_ms)
+            self.table = table
+            self.wheel = wheel
             self.deadlines = 0
             memset(self.sizes, 0, sizeof(self.sizes))
         return count
@@ -1036,7 +1043,7 @@ cdef class Defragment(Work):
 
 
 cdef class Ageing(Work):
-    """Write 0 (long ago) into access clocks older than half a cycle, before the cycle comes round."""
+    """Write 0 (long ago) into access clocks older than half a cycle, before it comes round."""
 
     cdef Keyspace keyspace
     cdef int index

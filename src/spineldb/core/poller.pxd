@@ -1,7 +1,10 @@
 """Waiting for sockets: epoll on Linux, kqueue on macOS and the BSDs, behind six functions.
 
-Level-triggered. A tag is a pointer that comes back with each event. The functions answer as the
-system calls do: -1 and errno.
+A listener is reported as long as somebody waits there. A client is reported by epoll when something
+new has come and not again (edge-triggered: asking the same socket twice costs a tenth of a request),
+so whoever leaves something unread must come back by himself; ENDS says that the peer sends nothing
+more. A tag is a pointer that comes back with each event. The functions answer as the system calls
+do: -1 and errno.
 """
 
 cdef extern from *:
@@ -11,7 +14,7 @@ cdef extern from *:
     #include <sys/socket.h>
     #include <unistd.h>
 
-    enum { SPINEL_READABLE = 1, SPINEL_WRITABLE = 2, SPINEL_HANGUP = 4 };
+    enum { SPINEL_READABLE = 1, SPINEL_WRITABLE = 2, SPINEL_HANGUP = 4, SPINEL_ENDS = 8 };
 
     #ifndef MSG_NOSIGNAL
     #define MSG_NOSIGNAL 0          /* Python ignores SIGPIPE for the whole process */
@@ -23,19 +26,22 @@ cdef extern from *:
 
     static inline int poller_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-    static inline int poller_control(int poller, int op, int fd, void *tag, int what) {
+    static inline int poller_control(int poller, int op, int fd, void *tag, int what, int how) {
         struct epoll_event event;
         event.events = (what & SPINEL_READABLE ? EPOLLIN | EPOLLRDHUP : 0)
-                     | (what & SPINEL_WRITABLE ? EPOLLOUT : 0);
+                     | (what & SPINEL_WRITABLE ? EPOLLOUT : 0) | how;
         event.data.ptr = tag;
         return epoll_ctl(poller, op, fd, &event);
     }
     static inline int poller_add(int poller, int fd, void *tag) {
-        return poller_control(poller, EPOLL_CTL_ADD, fd, tag, SPINEL_READABLE);
+        return poller_control(poller, EPOLL_CTL_ADD, fd, tag, SPINEL_READABLE, 0);
+    }
+    static inline int poller_add_client(int poller, int fd, void *tag) {
+        return poller_control(poller, EPOLL_CTL_ADD, fd, tag, SPINEL_READABLE, EPOLLET);
     }
     static inline int poller_change(int poller, int fd, void *tag, int before, int after) {
         (void)before;
-        return poller_control(poller, EPOLL_CTL_MOD, fd, tag, after);
+        return poller_control(poller, EPOLL_CTL_MOD, fd, tag, after, EPOLLET);
     }
     static inline int poller_remove(int poller, int fd) {
         struct epoll_event unused;
@@ -48,7 +54,8 @@ cdef extern from *:
     static inline int poller_what(const poller_event *event) {
         return (event->events & (EPOLLIN | EPOLLRDHUP) ? SPINEL_READABLE : 0)
              | (event->events & EPOLLOUT ? SPINEL_WRITABLE : 0)
-             | (event->events & (EPOLLHUP | EPOLLERR) ? SPINEL_HANGUP : 0);
+             | (event->events & (EPOLLHUP | EPOLLERR) ? SPINEL_HANGUP : 0)
+             | (event->events & (EPOLLRDHUP | EPOLLHUP) ? SPINEL_ENDS : 0);
     }
     static inline int accept_nonblocking(int fd, struct sockaddr *address, socklen_t *size) {
         return accept4(fd, address, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -82,6 +89,9 @@ cdef extern from *:
     static inline int poller_add(int poller, int fd, void *tag) {
         return poller_change(poller, fd, tag, 0, SPINEL_READABLE);
     }
+    static inline int poller_add_client(int poller, int fd, void *tag) {
+        return poller_add(poller, fd, tag);
+    }
     static inline int poller_remove(int poller, int fd) {
         struct kevent change;
         EV_SET(&change, fd, EVFILT_WRITE, EV_DELETE, 0, 0, NULL);
@@ -112,6 +122,7 @@ cdef extern from *:
         READABLE "SPINEL_READABLE"
         WRITABLE "SPINEL_WRITABLE"
         HANGUP "SPINEL_HANGUP"
+        ENDS "SPINEL_ENDS"
         MSG_NOSIGNAL
 
     ctypedef struct poller_event:
@@ -124,6 +135,7 @@ cdef extern from *:
     int poller_open() nogil
     # A new descriptor is polled for reading; poller_change() says from what to what.
     int poller_add(int poller, int fd, void* tag) nogil
+    int poller_add_client(int poller, int fd, void* tag) nogil
     int poller_change(int poller, int fd, void* tag, int before, int after) nogil
     int poller_remove(int poller, int fd) nogil
     # Never waits: the event loop does.

@@ -4,20 +4,10 @@ Nothing in the server imports this module.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from spineldb.core.entry cimport (
-    HAS_DEADLINE,
-    KIND_MASK,
-    Kind,
-    entry_block,
-    entry_deadline,
-    entry_key,
-    entry_size,
-    entry_value,
-)
-from spineldb.core.keyspace cimport SIZE_BINS, SIZE_KINDS, Database, Found, Keyspace
+from spineldb.core.entry cimport HAS_DEADLINE, KIND_MASK, entry_block, entry_size, entry_value
+from spineldb.core.keyspace cimport SIZE_BINS, SIZE_KINDS, Database, Keyspace
 from spineldb.core.slab cimport Block, Ref, Slabs, at, block_cost, class_size
 from spineldb.core.table cimport table_faults, table_find, table_hash, table_walk
 from spineldb.core.wheel cimport wheel_bytes, wheel_count
@@ -112,6 +102,20 @@ def read_past(keyspace: Keyspace, key: bytes, distance: int = 0) -> int:
         raise KeyError(key)
     entry = <volatile_byte*>at(keyspace.slabs, ref)
     return entry[entry_size(<const uint8_t*>entry) + <size_t>distance]
+
+
+def read_freed(keyspace: Keyspace, key: bytes) -> int:
+    """Delete a key of database 0 and read its entry's last byte: a sanitizer must see it, too."""
+    cdef Database db = keyspace.databases[0]
+    cdef Ref ref = table_find(db.table, table_hash(db.table, key, len(key)), key, len(key), NULL)
+    cdef volatile_byte* entry
+    cdef size_t size
+    if ref == 0:
+        raise KeyError(key)
+    entry = <volatile_byte*>at(keyspace.slabs, ref)
+    size = entry_size(<const uint8_t*>entry)
+    db.delete(key)
+    return entry[size - 1]
 
 
 def overflow_integer(value: int) -> int:

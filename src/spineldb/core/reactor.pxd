@@ -12,6 +12,7 @@ cdef class Socket(Connection):
     """A client on a plain TCP or unix socket."""
     cdef int fd                  # -1 when it is closed
     cdef int polled              # what it is polled for: READABLE, WRITABLE
+    cdef bint unread             # the last read filled its buffer: there may be more
 
     cdef int adopt(self, int fd) except -1
     cdef int read(self) except -1
@@ -44,6 +45,7 @@ cdef class Reactor(Network):
     cdef object turn_callback
     cdef bint scheduled          # a turn was asked of the loop
     cdef dict listeners          # Listener by descriptor
+    cdef list unread             # sockets to read again, which the poller does not report
     cdef list graveyard          # closed sockets that `events` may still name
     cdef poller_event[EVENTS] events
     cdef int event_count

@@ -27,12 +27,14 @@ from libc.string cimport memcpy
 from spineldb.clock cimport monotonic_ns, wall_ms
 from spineldb.core.connection cimport PREPEND, RECEIVE
 from spineldb.core.poller cimport (
+    ENDS,
     HANGUP,
     MSG_NOSIGNAL,
     READABLE,
     WRITABLE,
     accept_nonblocking,
     poller_add,
+    poller_add_client,
     poller_change,
     poller_open,
     poller_remove,
@@ -116,7 +118,7 @@ cdef class Socket(Connection):
     cdef int adopt(self, int fd) except -1:
         """Take a connected descriptor and have it polled."""
         cdef Reactor reactor = <Reactor>self.network
-        if poller_add(reactor.poller, fd, <void*>self) < 0:
+        if poller_add_client(reactor.poller, fd, <void*>self) < 0:
             raise OSError(errno, os.strerror(errno))
         self.fd = fd
         self.polled = READABLE
@@ -133,6 +135,7 @@ cdef class Socket(Connection):
             self.reserve_input(RECEIVE)
             result = c_recv(self.fd, self.kept + self.kept_start + kept, RECEIVE, 0)
             if result > 0:
+                self.unread = result == RECEIVE
                 network.total_reads_processed += 1
                 self.count_input(result)
                 self.kept_size += result
@@ -144,6 +147,7 @@ cdef class Socket(Connection):
             # Received behind a copy of what was kept: most leftovers are gone at the next call.
             result = c_recv(self.fd, network.input + kept, RECEIVE, 0)
             if result > 0:
+                self.unread = result == RECEIVE
                 network.total_reads_processed += 1
                 if kept == 0:
                     return self.received(network.input, result)
@@ -169,6 +173,7 @@ cdef class Socket(Connection):
         result = readv(self.fd, vectors, 2)
         if result <= 0:
             return self.read_failed(result)
+        self.unread = <size_t>result == room + RECEIVE
         network.total_reads_processed += 1
         if <size_t>result <= room:
             self.count_input(result)
@@ -181,7 +186,11 @@ cdef class Socket(Connection):
         return 0
 
     cdef int read_failed(self, ssize_t result) except -1:
-        if result < 0 and (errno == EAGAIN or errno == EINTR):
+        self.unread = False
+        if result < 0 and errno == EAGAIN:
+            return 0
+        if result < 0 and errno == EINTR:
+            self.unread = True
             return 0
         if result < 0 or self.flags & (BLOCKED | POSTPONED | CLOSE_NOW) or self.out.used == 0:
             self.network.drop(self)
@@ -428,6 +437,7 @@ cdef class Reactor(Network):
         self.reserve = open_reserve()
         self.listeners = {}
         self.graveyard = []
+        self.unread = []
         self.turn_budget_us = 5000
         self.turn_callback = self.turn
 
@@ -485,13 +495,27 @@ cdef class Reactor(Network):
             begun = now
             if received == 0 or now >= ends:
                 break
+        if self.unread or self.event_next < self.event_count:
+            self.request_turn()          # nobody else will report these again
         self.turn_ends_ns = NEVER
         return 0
 
     cdef int handle_events(self) except -1:
         """Handle what the poller reports, or what the last turn had no time for."""
         cdef poller_event* event
+        cdef Socket client
+        cdef list unread
         cdef int handled = 0
+        if self.unread:
+            unread, self.unread = self.unread, []
+            for client in unread:
+                if self.out_of_time():
+                    self.unread.append(client)
+                else:
+                    handled += 1
+                    self.handle(<void*>client, READABLE)
+            if self.out_of_time():
+                return handled
         if self.event_next == self.event_count:
             self.graveyard.clear()       # no event names them any more
             self.event_next = 0
@@ -524,6 +548,10 @@ cdef class Reactor(Network):
             if what & (READABLE | HANGUP):
                 if client.polled & READABLE:
                     client.read()
+                    if (client.unread or what & ENDS) and client.polled & READABLE and (
+                        not client.closed
+                    ):
+                        self.unread.append(client)
                 elif what & HANGUP:
                     self.drop(client)
             if what & WRITABLE and not client.closed:
@@ -581,5 +609,6 @@ cdef class Reactor(Network):
             self.drop(client)
         self.awake.clear()
         self.graveyard.clear()
+        self.unread.clear()
         self.detach()
         self.event_next = self.event_count = 0

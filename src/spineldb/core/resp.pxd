@@ -58,7 +58,7 @@ cdef void out_simple(Output* out, const char* text, size_t size) noexcept nogil 
 cdef void out_error(Output* out, const char* text, size_t size) noexcept nogil
 cdef void out_int(Output* out, int64_t value) noexcept nogil                       # :1
 cdef void out_bulk(Output* out, const char* data, size_t size) noexcept nogil      # $n
-cdef void out_bulk_block(Output* out, Block* block) noexcept nogil                 # $n, pinned when big
+cdef void out_bulk_block(Output* out, Block* block) noexcept nogil           # $n, pinned when big
 cdef void out_null(Output* out, int protocol) noexcept nogil                       # $-1 or _
 cdef void out_null_array(Output* out, int protocol) noexcept nogil                 # *-1 or _
 cdef void out_array(Output* out, int64_t count) noexcept nogil                     # *n
@@ -129,6 +129,7 @@ cdef enum:                       # Parser.bulk when no argument is being read:
 
 cdef struct Parser:              # one per connection: how far the request being received was read
     size_t start                 # where this request begins in the buffer
+    size_t first                 # index of its name in the caller's slices
     size_t position              # where reading goes on
     size_t scanned               # bytes of an unfinished line that hold no line end
     size_t keep                  # after INCOMPLETE: the buffer is needed from `start` to here
@@ -154,14 +155,16 @@ cdef char* parser_space(Parser* parser, Slabs* slabs, size_t* room) noexcept nog
 # `size` bytes were put there. The last ones append the argument to `slices`.
 cdef int parser_filled(Parser* parser, Slices* slices, size_t size) noexcept nogil
 cdef int slices_push(Slices* slices, const char* data, size_t size, Block* block) noexcept nogil
-cdef int slices_move(Slices* target, Slices* source, size_t first) noexcept nogil
+# Move the arguments of the unfinished request to `target`, which is empty and goes with it from
+# now on; -1 if there is no memory.
+cdef int parser_set_aside(Parser* parser, Slices* target, Slices* source) noexcept nogil
 # Offsets to pointers. (`base` negated: back again, or to offsets from elsewhere.)
 cdef void slices_settle(Slice* items, size_t count, const char* base) noexcept nogil
 # Release the blocks of some arguments.
 cdef void slices_release(Slice* items, size_t count, Slabs* slabs) noexcept nogil
 
 cdef inline bint parse_int(const char* p, size_t n, int64_t* value) noexcept nogil:
-    """Read the one canonical form of a 64-bit integer: `0` or `-?[1-9][0-9]*`. False if it is not."""
+    """Read the canonical form of a 64-bit integer, `0` or `-?[1-9][0-9]*`; False if it is not."""
     cdef uint64_t v = 0
     cdef size_t i = 0
     cdef bint negative = False

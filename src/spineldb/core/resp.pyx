@@ -540,15 +540,15 @@ cdef int slices_push(Slices* slices, const char* data, size_t size, Block* block
     return 0
 
 
-cdef int slices_move(Slices* target, Slices* source, size_t first) noexcept nogil:
-    """Move the arguments from `first` on to the end of `target`; -1 if there is no memory."""
+cdef int parser_set_aside(Parser* parser, Slices* target, Slices* source) noexcept nogil:
     cdef size_t i
-    for i in range(first, source.count):
+    for i in range(parser.first, source.count):
         if slices_push(target, source.items[i].data, source.items[i].size,
                        source.items[i].block) < 0:
             return -1
         source.items[i].block = NULL
-    source.count = first
+    source.count = parser.first
+    parser.first = 0
     return 0
 
 
@@ -556,7 +556,8 @@ cdef void slices_settle(Slice* items, size_t count, const char* base) noexcept n
     cdef size_t i
     for i in range(count):
         if items[i].block is NULL:
-            items[i].data = base + <size_t>items[i].data
+            # in integers: until it is settled, neither is the address of anything
+            items[i].data = <const char*>(<size_t>base + <size_t>items[i].data)
 
 
 cdef void slices_release(Slice* items, size_t count, Slabs* slabs) noexcept nogil:
@@ -573,7 +574,7 @@ cdef void parser_reset(Parser* parser, Slabs* slabs) noexcept nogil:
     if parser.block is not NULL:
         block_release(slabs, parser.block)
         parser.block = NULL
-    parser.start = parser.position = parser.scanned = parser.keep = 0
+    parser.start = parser.position = parser.scanned = parser.keep = parser.first = 0
     parser.remaining = 0
     parser.bulk = HEADER_NEXT
     parser.blocks = 0
@@ -590,6 +591,7 @@ cdef int parse(Parser* parser, Slices* slices, const char* data, size_t size, co
     cdef int status
     if parser.remaining == 0:
         parser.start = parser.position
+        parser.first = slices.count
         parser.keep = size
         if parser.position >= size:
             return INCOMPLETE
@@ -611,7 +613,10 @@ cdef int parse(Parser* parser, Slices* slices, const char* data, size_t size, co
         if value <= 0:
             return NOTHING
         parser.remaining = value
-    return parse_arguments(parser, slices, data, size, limits, authenticated, slabs)
+    status = parse_arguments(parser, slices, data, size, limits, authenticated, slabs)
+    if status == COMPLETE and is_http(&slices.items[parser.first], data):
+        return HOSTILE
+    return status
 
 
 cdef inline int parse_arguments(Parser* parser, Slices* slices, const char* data, size_t size,
@@ -792,7 +797,7 @@ cdef int parse_inline(Parser* parser, Slices* slices, const char* data, size_t s
     cdef const char* base = scratch
     cdef size_t rest = size - parser.position
     cdef const char* end = NULL
-    cdef size_t length, first = slices.count
+    cdef size_t length
     if rest > parser.scanned:
         end = <const char*>memchr(line + parser.scanned, c"\n", rest - parser.scanned)
     length = rest if end is NULL else end - line
@@ -813,11 +818,11 @@ cdef int parse_inline(Parser* parser, Slices* slices, const char* data, size_t s
     elif split_plain(slices, line, length, parser.position) < 0:
         return broken(parser, b"ERR out of memory")
     parser.position = end + 1 - data
-    if slices.count == first:
+    if slices.count == parser.first:
         return NOTHING
     if not parser.decoded:
         base = data
-    if is_http(&slices.items[first], base):
+    if is_http(&slices.items[parser.first], base):
         return HOSTILE
     return COMPLETE
 
@@ -911,13 +916,13 @@ cdef int split_quoted(Slices* slices, const char* line, size_t length,
             return -1
 
 
-cdef bint is_http(const Slice* word, const char* base) noexcept nogil:
+cdef inline bint is_http(const Slice* word, const char* base) noexcept nogil:
     """Tell a browser's request by its first word: somebody's web page was sent here."""
     cdef const char* p = base + <size_t>word.data
+    if word.size < 4 or word.size > 5:
+        return False
     if word.size == 4:
         return (p[0] | 32) == c"p" and (p[1] | 32) == c"o" and (p[2] | 32) == c"s" \
             and (p[3] | 32) == c"t"
-    if word.size == 5:
-        return (p[0] | 32) == c"h" and (p[1] | 32) == c"o" and (p[2] | 32) == c"s" \
-            and (p[3] | 32) == c"t" and p[4] == c":"
-    return False
+    return (p[0] | 32) == c"h" and (p[1] | 32) == c"o" and (p[2] | 32) == c"s" \
+        and (p[3] | 32) == c"t" and p[4] == c":"

@@ -1,4 +1,4 @@
-"""A session: one client as the dispatcher sees it; and the executor: the dispatcher as a connection sees it."""
+"""A session: one client as the dispatcher sees it. An executor: what runs a session's requests."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -41,7 +41,7 @@ cdef class Session:
     cdef public str address, local_address       # "127.0.0.1:50012", "[::1]:50012", "/path:0"
     cdef public object last_command              # dispatch.Command or None
     cdef public object waiting                   # engine: what a parked client waits for, or None
-    cdef public object state                     # engine: per-client state of optional features, or None
+    cdef public object state                     # of optional features, per client, or None
 
     # The session has output to send, or may go on executing what it has read (after a flag of
     # STOPPED was cleared). Does nothing here; a connection asks its driver for a turn.

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from spineldb import errors
@@ -74,6 +75,7 @@ class Waiter:
     wait: Wait | None
     timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
+    work: Awaitable[Any] | None = None  # what the task waits for
     answered: bool = False  # by the re-run that goes on now, unless it waits once more
 
 
@@ -93,7 +95,7 @@ class Blocking:
 
         Anything else is no answer at all: False.
         """
-        command = cast("Command", context.command)
+        command = context.command
         if isinstance(value, Wait):
             if self._running is not None:
                 self._running.answered = False
@@ -102,7 +104,7 @@ class Blocking:
             self._enter(Waiter(context.client, command, argv, value), value)
             return True
         if isinstance(value, Outside):
-            waiter = Waiter(context.client, command, context.argv, None)
+            waiter = Waiter(context.client, command, context.argv, None, work=value.work)
             self._mark(waiter)
             waiter.task = asyncio.get_running_loop().create_task(self._outside(waiter, value))
             return True
@@ -138,13 +140,15 @@ class Blocking:
             self.waiting_for_time -= 1
         if waiter.task is not None:
             waiter.task.cancel()
+            if iscoroutine(waiter.work) and getcoroutinestate(waiter.work) == CORO_CREATED:
+                waiter.work.close()  # the task had not begun
         if waiter.session.waiting is waiter:
             waiter.session.waiting = None
             self.blocked_clients -= 1
             waiter.session.mark(SessionFlag.BLOCKED, on=False)
 
     def _leave_queue(self, database: Database, key: bytes, waiter: Waiter) -> None:
-        queue: dict[Waiter, None] | None = database.awaited.get(key)
+        queue = database.awaited.get(key)
         if queue is None or waiter not in queue:
             return
         del queue[waiter]
@@ -166,7 +170,7 @@ class Blocking:
             effects.ready.clear()
             for database, key in ready:
                 for waiter in list(database.awaited.get(key, ())):
-                    if waiter.session.waiting is waiter:
+                    if isinstance(waiter, Waiter) and waiter.session.waiting is waiter:
                         self._again(waiter)
 
     def _again(self, waiter: Waiter) -> None:

@@ -103,7 +103,9 @@ def _id(word: bytes, *, listing: bool, negated: bool) -> int:
     return number
 
 
-def _condition(name: bytes, word: bytes, question: Question, *, negated: bool) -> Condition:
+def _condition(  # noqa: PLR0911 - one return per filter reads best
+    name: bytes, word: bytes, question: Question, *, negated: bool
+) -> Condition:
     text = word.decode("utf-8", "surrogateescape")
     if name == b"USER" and not question.is_user(word):
         raise errors.NoSuchUser(word)
@@ -122,11 +124,15 @@ def _condition(name: bytes, word: bytes, question: Question, *, negated: bool) -
         case b"DB":
             return _database(word, question.databases)
         case b"IP":
-            return lambda session: session.address.rpartition(":")[0] == text
+            return _comes_from(text)
         case b"CAPA":
             return _capabilities(word)
         case _:
             raise errors.Syntax
+
+
+def _comes_from(host: str) -> Condition:
+    return lambda session: session.address.rpartition(":")[0] == host
 
 
 _TEXTS = {
@@ -196,4 +202,4 @@ def _database(word: bytes, databases: int) -> Condition:
 def _capabilities(word: bytes) -> Condition:
     if not set(word) <= set(b"r"):
         raise errors.UnknownClientCapabilities(word)
-    return lambda session: False
+    return lambda _: False

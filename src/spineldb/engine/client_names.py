@@ -19,8 +19,8 @@ def check_name(name: bytes) -> str:
 
 
 def is_local(session: Session) -> bool:
-    """Tell whether the client is on this machine."""
+    """Tell whether the client is on this machine, or in this process."""
     if session.has(SessionFlag.UNIX_SOCKET):
         return True
     host = session.address.rpartition(":")[0].strip("[]")
-    return host.startswith("127.") or host in {"::1", "", "::ffff:127.0.0.1"}
+    return host.startswith("127.") or host in {"::1", "", "::ffff:127.0.0.1", "embedded"}

@@ -27,6 +27,7 @@ LONGEST_TIMER_SECONDS = 86_400.0
 
 # The letters of CLIENT LIST's `flags`, in Redis's order.
 _LETTERS = (
+    (SessionFlag.MONITOR, "O"),
     (SessionFlag.REPLICA, "S"),
     (SessionFlag.PRIMARY, "M"),
     (SessionFlag.PUBSUB, "P"),
@@ -184,6 +185,7 @@ class Clients:
 
     def pause(self, milliseconds: int, what: Pause) -> None:
         """Hold commands back for a while; a stricter or longer pause in force stays."""
+        loop = asyncio.get_running_loop()  # before the first change: there may be none
         until = clock.unix_ms() + milliseconds
         self._pause = max(self._pause, what, key=lambda pause: pause.value)
         self._pause_until_ms = max(self._pause_until_ms, until)
@@ -192,16 +194,16 @@ class Clients:
         if self._pause_timer is not None:
             self._pause_timer.cancel()
             self._pause_timer = None
-        self._await_end_of_pause()
+        self._await_end_of_pause(loop)
 
-    def _await_end_of_pause(self) -> None:
+    def _await_end_of_pause(self, loop: asyncio.AbstractEventLoop) -> None:
         """Resume when the pause is over; loops take no timer of many years."""
         remaining = (self._pause_until_ms - clock.unix_ms()) / 1000
         if remaining <= 0 and self._pause_timer is not None:
             self.resume()
             return
-        self._pause_timer = asyncio.get_running_loop().call_later(
-            min(max(remaining, 0), LONGEST_TIMER_SECONDS), self._await_end_of_pause
+        self._pause_timer = loop.call_later(
+            min(max(remaining, 0), LONGEST_TIMER_SECONDS), self._await_end_of_pause, loop
         )
 
     def resume(self) -> None:
@@ -266,10 +268,8 @@ class Clients:
 
 def letters(session: Session) -> str:
     """Return the letters of a session's flags as CLIENT LIST shows them; `N` for none."""
-    found = "".join(letter for flag, letter in _LETTERS if session.has(flag))
-    if session.has(SessionFlag.MONITOR):
-        found = "O" + found
-    return found or "N"
+    found = "".join(letter for flag, letter in _LETTERS if session.has(flag)) or "N"
+    return found.replace("OS", "O")  # who monitors is not shown as a replica
 
 
 def memory_of(session: Session) -> int:

@@ -24,8 +24,17 @@ Question = Callable[["Session", Compiled, list[bytes]], "Reply | object"]
 
 #: What RESP2's restricted mode still allows.
 IN_SUBSCRIBED_MODE = frozenset(
-    ["subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"]
-    + ["ping", "quit", "reset"]
+    [
+        "subscribe",
+        "unsubscribe",
+        "psubscribe",
+        "punsubscribe",
+        "ssubscribe",
+        "sunsubscribe",
+        "ping",
+        "quit",
+        "reset",
+    ]
 )
 #: What is not queued between MULTI and EXEC.
 NOT_QUEUED = frozenset(["exec", "discard", "multi", "watch", "quit", "reset"])

@@ -65,11 +65,10 @@ class Hooks:
 
     def failed(self, session: Session, command: Command | None, error: BaseException) -> None:
         """Log a failure of ours: the traceback and the command's name, never its values."""
-        try:
-            raise error
-        except BaseException:
-            name = command.name if command is not None else "-"
-            log.exception("internal error", command=name, client=session.id)
+        name = command.name if command is not None else "-"
+        log.exception(  # noqa: LOG004 - it is handed over
+            "internal error", raised=error, command=name, client=session.id
+        )
 
     def emergency(
         self, session: Session, command: Command, argv: list[bytes], error: BaseException

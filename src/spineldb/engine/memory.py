@@ -144,7 +144,7 @@ class Memory:
     def report(self, limit: int, *, evicts: bool) -> str:
         """Say in words what is wrong with the use of memory and what to do (MEMORY DOCTOR).
 
-        `limit` is maxmemory in bytes, 0 for none; `evicts` tells whether keys go when it is reached.
+        `limit` is maxmemory in bytes, 0 for none; `evicts`: keys go when it is reached.
         """
         if self.used < LEAST_TO_JUDGE:
             return (
@@ -164,8 +164,8 @@ class Memory:
         used, held, resident = self.used, self.held, resident_bytes()
         if self.peak > used * NOTABLE_PEAK:
             yield (
-                f"The dataset once took {human(self.peak)} and takes {human(used)} now. Memory that "
-                f"is free goes back to the operating system in time; MEMORY PURGE begins at once."
+                f"The dataset once took {human(self.peak)} and takes {human(used)} now. What "
+                "is free goes back to the operating system in time; MEMORY PURGE begins at once."
             )
         if held > used * NOTABLE_FRAGMENTATION:
             yield (
@@ -181,7 +181,8 @@ class Memory:
         if self.clients > max(used // 2, NOTABLE_CLIENTS):
             yield (
                 f"{len(self._clients)} clients' buffers take {human(self.clients)}. Find them with "
-                f"CLIENT LIST (tot-mem); client-output-buffer-limit and maxmemory-clients bound them."
+                "CLIENT LIST (tot-mem); client-output-buffer-limit and maxmemory-clients bound "
+                "them."
             )
         yield from self._limit_findings(limit, evicts=evicts)
 

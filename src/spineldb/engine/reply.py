@@ -44,6 +44,14 @@ __all__ = [
 
 # An error inside a list (EXEC, scripts) is the exception itself; outside of lists it is raised.
 Reply: TypeAlias = (
-    "bytes | str | int | float | Shaped | NullArray | Exception | Sequence[Reply]"
-    " | dict[Any, Any] | None"
+    bytes
+    | str
+    | int
+    | float
+    | Shaped
+    | NullArray
+    | Exception
+    | Sequence["Reply"]
+    | dict[Any, Any]
+    | None
 )

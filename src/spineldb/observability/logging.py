@@ -101,11 +101,13 @@ class Log:
         """Log what endangers the data or the service; no log level hides it."""
         self.log(logging.CRITICAL, words, **fields)
 
-    def exception(self, words: str, /, **fields: object) -> None:
-        """Log what failed, with the traceback of the exception being handled."""
+    def exception(
+        self, words: str, /, *, raised: BaseException | None = None, **fields: object
+    ) -> None:
+        """Log what failed, with the traceback of `raised` or of the exception being handled."""
         if self._logger.isEnabledFor(logging.ERROR):
             event = Event(words, fields)
-            self._logger.error(event, exc_info=sys.exception(), stacklevel=2)
+            self._logger.error(event, exc_info=raised or sys.exception(), stacklevel=2)
 
 
 def get_log(module: str) -> Log:

@@ -51,8 +51,9 @@ class Observer:
     def record(self, session: Session, command: Command, measured: Measured) -> None:
         """Record a command that was slow or big."""
         at, milliseconds = clock.unix_ms() // 1000, measured.ns // 1_000_000
-        fast = "fast" in command.declaration.flags.names
-        self.latency.sample("fast-command" if fast else "command", at, milliseconds)
+        if 0 < self.latency.threshold_ms <= milliseconds:
+            fast = "fast" in command.declaration.flags.names
+            self.latency.sample("fast-command" if fast else "command", at, milliseconds)
         if measured.ns >= LONG_NS:
             log.warning(
                 "a command took long",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 REDACTED = b"(redacted)"
+#: The commands that may carry a password; the arguments of all others are shown as they are.
+CONFIDING = frozenset([b"auth", b"acl", b"config", b"hello", b"migrate"])
 
 
 def redacted(argv: Sequence[bytes], hides: Callable[[bytes], bool]) -> list[bytes]:
@@ -12,6 +14,8 @@ def redacted(argv: Sequence[bytes], hides: Callable[[bytes], bool]) -> list[byte
 
     `hides` tells whether a configuration parameter's value is secret.
     """
+    if argv and argv[0].lower() not in CONFIDING:
+        return list(argv)
     match [word.lower() for word in argv[:2]]:
         case [b"auth", *_]:
             return [argv[0], *(REDACTED for _ in argv[1:])]

@@ -1,7 +1,6 @@
 """Graphs made of characters, for LATENCY GRAPH: a column per sample, its label written downwards.
 
-The drawing is Redis's, after Jochen Voss's and Edward Tufte's sparklines, so that people and scripts
-find what they know.
+The drawing is Redis's, after Edward Tufte's sparklines, so that people find what they know.
 """
 
 from __future__ import annotations

@@ -10,11 +10,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from spineldb import clock
+from spineldb.core.effects import NotSettled
+from spineldb.observability.logging import get_log
 from spineldb.observability.rates import Rate
 
 if TYPE_CHECKING:
     from spineldb.core.reactor import Reactor
     from spineldb.engine.engine import Engine
+
+log = get_log(__name__)
 
 BUDGET_US = 1000
 TICK_SECONDS = 0.1
@@ -105,9 +109,12 @@ class Cron:
         engine.keyspace.advance(clock.unix_ms())
         try:
             more = not self._paused and engine.effects.expire(BUDGET_US)
-        except Exception as error:  # noqa: BLE001 - deleted, and nobody could be told: EM-23
+        except NotSettled as error:  # EM-23
             more = False
-            engine.emergency.enter(None, None, [], error)
+            engine.emergency.enter(None, None, [], error.__cause__)
+        except MemoryError:  # and nothing was deleted
+            more = False
+            log.error("no memory to delete keys whose time has passed")  # noqa: TRY400
         spent = clock.ticks_ns() - began
         self.expiry_ns += spent
         engine.observer.latency.sample("expire-cycle", clock.unix_ms() // 1000, spent // 1_000_000)

@@ -200,11 +200,8 @@ def _persistence(server: Server) -> Fields:
 
 def _threads(server: Server) -> Fields:
     network = server.network
-    yield (
-        "io_thread_0",
-        f"clients={len(server.engine.clients)},reads={network.total_reads_processed},"
-        f"writes={network.total_writes_processed}",
-    )
+    reads, writes = network.total_reads_processed, network.total_writes_processed
+    yield "io_thread_0", f"clients={len(server.engine.clients)},reads={reads},writes={writes}"
 
 
 def _stats(server: Server) -> Fields:
@@ -221,13 +218,7 @@ def _stats(server: Server) -> Fields:
     yield "instantaneous_output_repl_kbps", "0.00"
     yield "rejected_connections", engine.clients.rejected
     yield from _zero("sync_full", "sync_partial_ok", "sync_partial_err", "expired_subkeys")
-    yield "expired_keys", engine.effects.expired_keys
-    yield from (("expired_stale_perc", "0.00"), ("expired_time_cap_reached_count", 0))
-    yield "expire_cycle_cpu_milliseconds", cron.expiry_ns // 1_000_000
-    yield from _zero("evicted_keys", "evicted_clients", "evicted_scripts")
-    yield from _zero("total_eviction_exceeded_time", "current_eviction_exceeded_time")
-    yield "keyspace_hits", engine.dispatcher.context.hits
-    yield "keyspace_misses", engine.dispatcher.context.misses
+    yield from _keyspace_stats(server)
     yield from _zero("pubsub_channels", "pubsub_patterns", "pubsubshard_channels")
     yield from _zero("latest_fork_usec", "total_forks", "migrate_cached_sockets")
     yield "slave_expires_tracked_keys", 0
@@ -238,26 +229,37 @@ def _stats(server: Server) -> Fields:
     yield "unexpected_error_replies", engine.dispatcher.internal_errors
     yield "total_error_replies", engine.dispatcher.error_replies
     yield "dump_payload_sanitizations", 0
+    yield from _network_stats(server)
+    yield from _zero("acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key")
+    yield from _zero("acl_access_denied_channel", "lazy_free_queue_full_errors")
+
+
+def _keyspace_stats(server: Server) -> Fields:
+    engine = server.engine
+    yield "expired_keys", engine.effects.expired_keys
+    yield from (("expired_stale_perc", "0.00"), ("expired_time_cap_reached_count", 0))
+    yield "expire_cycle_cpu_milliseconds", server.cron.expiry_ns // 1_000_000
+    yield from _zero("evicted_keys", "evicted_clients", "evicted_scripts")
+    yield from _zero("total_eviction_exceeded_time", "current_eviction_exceeded_time")
+    yield "keyspace_hits", engine.dispatcher.context.hits
+    yield "keyspace_misses", engine.dispatcher.context.misses
+
+
+def _network_stats(server: Server) -> Fields:
+    network, cron = server.network, server.cron
     yield "total_reads_processed", network.total_reads_processed
     yield "total_writes_processed", network.total_writes_processed
     yield from _zero("io_threaded_reads_processed", "io_threaded_writes_processed")
     yield from _zero("io_threaded_total_prefetch_batches", "io_threaded_total_prefetch_entries")
-    yield (
-        "client_query_buffer_limit_disconnections",
-        network.client_query_buffer_limit_disconnections,
-    )
-    yield (
-        "client_output_buffer_limit_disconnections",
-        network.client_output_buffer_limit_disconnections,
-    )
+    for name in ("query", "output"):
+        field = f"client_{name}_buffer_limit_disconnections"
+        yield field, getattr(network, field)
     yield from _zero("reply_buffer_shrinks", "reply_buffer_expands")
     yield "eventloop_cycles", network.turns
     yield "eventloop_duration_sum", network.turns_ns // 1000
     yield "eventloop_duration_cmd_sum", cron.spent_in_commands_ns // 1000
     yield "instantaneous_eventloop_cycles_per_sec", round(cron.turns.per_second)
     yield "instantaneous_eventloop_duration_usec", cron.mean_turn_us
-    yield from _zero("acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key")
-    yield from _zero("acl_access_denied_channel", "lazy_free_queue_full_errors")
 
 
 def _replication(server: Server) -> Fields:
@@ -293,13 +295,15 @@ def _commands(server: Server) -> Iterable[Command]:
 
 def _commandstats(server: Server) -> Fields:
     for command in _commands(server):
-        spent = command.spent_ns // 1000
-        yield (
-            f"cmdstat_{command.name}",
-            f"calls={command.calls},usec={spent},"
-            f"usec_per_call={command.spent_ns / 1000 / max(command.calls, 1):.2f},"
-            f"rejected_calls={command.rejected},failed_calls={command.failed}",
-        )
+        yield f"cmdstat_{command.name}", _statistics(command)
+
+
+def _statistics(command: Command) -> str:
+    mean_us = command.spent_ns / 1000 / max(command.calls, 1)
+    return (
+        f"calls={command.calls},usec={command.spent_ns // 1000},usec_per_call={mean_us:.2f},"
+        f"rejected_calls={command.rejected},failed_calls={command.failed}"
+    )
 
 
 def _errorstats(server: Server) -> Fields:
@@ -324,8 +328,8 @@ def quantile(histogram: dict[int, int], percentile: float) -> int:
     wanted = sum(histogram.values()) * percentile / 100
     seen = 0
     bound = 0
-    for bound, count in sorted(histogram.items()):
-        seen += count
+    for bound in sorted(histogram):
+        seen += histogram[bound]
         if seen >= wanted:
             break
     return bound
@@ -339,11 +343,9 @@ def _cluster(server: Server) -> Fields:
 def _keyspace(server: Server) -> Fields:
     for database in server.engine.keyspace.databases:
         if len(database):
-            yield (
-                f"db{database.index}",
-                f"keys={len(database)},expires={database.deadlines},"
-                f"avg_ttl={database.mean_ttl_ms},subexpiry=0",
-            )
+            mean, expiring = database.mean_ttl_ms, database.deadlines
+            shown = f"keys={len(database)},expires={expiring},avg_ttl={mean},subexpiry=0"
+            yield f"db{database.index}", shown
 
 
 def _keysizes(server: Server) -> Fields:

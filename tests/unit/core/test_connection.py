@@ -99,7 +99,13 @@ def test_what_may_still_become_a_request_is_kept(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"POST / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n", b"post\r\n"]
+    "data",
+    [
+        b"POST / HTTP/1.1\r\n",
+        b"*1\r\n$4\r\nPost\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n",
+        b"post\r\n",
+    ],
 )
 def test_browser_is_cut_off_without_an_answer(data: bytes) -> None:
     _, _, connection = new()
