@@ -38,9 +38,10 @@ check: build
 	$(BIN)/ruff check -q $(CHECKED)
 	PATH=$(BIN):$$PATH cython-lint src
 	$(BIN)/mypy
-	$(BIN)/pyright --warnings
-	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml --ignore-missing-stub --concise \
-		--allowlist tests/architecture/stubtest-allowlist.txt spineldb.core spineldb.clock
+	$(BIN)/pyright --pythonpath $(PY) --warnings
+	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml --ignore-missing-stub \
+		--ignore-disjoint-bases --concise \
+		spineldb.core spineldb.clock
 	$(PYTEST) tests/architecture
 
 format: $(VENV)/.stamp

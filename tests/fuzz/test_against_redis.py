@@ -92,9 +92,8 @@ def same(request: Sequence[bytes], ours: bytes, theirs: bytes) -> bool:
         return {ours, theirs} == {b":0\r\n", b":1\r\n"}  # the same span, a millisecond later
     if name == b"scan":
         return ours[:1] == theirs[:1] == b"*"  # the cursors and the order are their own
-    if name == b"object" and {ours, theirs} == {b"$6\r\nembstr\r\n", b"$3\r\nraw\r\n"}:
-        return True  # V6: their limit depends on the key's length
-    return False
+    # V6: their limit depends on the key's length.
+    return name == b"object" and {ours, theirs} == {b"$6\r\nembstr\r\n", b"$3\r\nraw\r\n"}
 
 
 def contents(ask: Peer | Embedded, database: int) -> dict[bytes, tuple[object, ...]]:
@@ -152,9 +151,8 @@ def compare(seed: int, port: int, protocol: int, count: int) -> list[str]:
         one, other = contents(ours, database), contents(theirs, database)
         for key in one.keys() | other.keys():
             if one.get(key) != other.get(key):
-                found.append(
-                    f"db{database} {key!r}: {one.get(key)!r:.200} / {other.get(key)!r:.200}"
-                )
+                difference = f"{one.get(key)!r:.200} / {other.get(key)!r:.200}"
+                found.append(f"db{database} {key!r}: {difference}")
     theirs.close()
     ours.check()
     return found

@@ -17,13 +17,13 @@ from collections import deque
 from pathlib import Path
 
 import pytest
-from tests import servers
-from tests.support.requests import Requests, broken_bytes, split
-from tests.support.wire import Fault, check_reply, encoded, reply_end
 
 from spineldb import commands
 from spineldb.client import Client
 from spineldb.engine.command import CommandTable
+from tests import servers
+from tests.support.requests import Requests, broken_bytes, split
+from tests.support.wire import Fault, check_reply, encoded, reply_end
 
 TABLE = CommandTable(commands.FAMILIES)
 UNFIT = frozenset({"shutdown", "client|pause", "config|set", "config|rewrite", "monitor", "debug"})

@@ -1,6 +1,5 @@
 """The allocator against a dict of what was handed out."""
 
-# ruff: noqa: D102 -- a rule of a state machine is named for what it does
 from __future__ import annotations
 
 from hypothesis import settings

@@ -16,7 +16,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -66,9 +66,8 @@ def allow_descriptors(wanted: int) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= wanted or soft == resource.RLIM_INFINITY:
         return wanted
-    for limits in ((wanted, max(wanted, hard)), (hard, hard)):  # the first may need privileges
-        if hard == resource.RLIM_INFINITY:
-            limits = (wanted, hard)
+    raised = (wanted, hard if hard == resource.RLIM_INFINITY else max(wanted, hard))
+    for limits in (raised, (hard, hard)):  # the first may need privileges
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             return min(wanted, limits[0])
@@ -76,7 +75,7 @@ def allow_descriptors(wanted: int) -> int:
 
 
 @contextmanager
-def pid_file(path: str) -> Iterator[None]:
+def pid_file(path: str) -> Generator[None]:
     """Keep the process's number in a file while the server runs; an empty path keeps none.
 
     A file that cannot be written is no reason not to serve: it is logged.

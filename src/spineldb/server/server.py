@@ -102,7 +102,7 @@ class Server:
             self._stopped.set_result(None)
 
     def reload_certificates(self) -> None:
-        """Read TLS certificates and keys again, for later clients; keep the old ones if they fail."""
+        """Read TLS certificates and keys again; keep the old ones if they fail."""
         try:
             self._listeners.reload_certificates()
         except Refused as refusal:
