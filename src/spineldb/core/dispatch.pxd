@@ -33,6 +33,7 @@ cdef enum:
 
 cdef class Command:
     cdef readonly str name                   # "get", "client|list"
+    cdef const char* label                   # the same in UTF-8, as long as this object lives
     cdef readonly object declaration         # engine.command.Command
     cdef readonly int arity
     cdef uint32_t gates                      # Gate bits this command is asked at
@@ -77,10 +78,12 @@ cdef class Dispatcher(Executor):
     cdef public int64_t error_replies
     cdef public dict errors                  # code -> replies (INFO errorstats)
     cdef int64_t last_ns                     # monotonic clock at the end of the last command
+    cdef int64_t settled_dirty               # `effects.dirty` at the end of the last turn
 
     cdef Command find(self, Slice* argv, int argc)
     cdef int look_ahead(self, Session session, Request* requests, int count) except -1
     cdef bint execute(self, Session session, Request* request) except -1
+    cdef bint is_full(self) noexcept
     cdef bint ask(self, Session session, Request* request, Command command,
                   uint32_t gates) except -1
     cdef int perform(self, Session session, Request* request, Command command,

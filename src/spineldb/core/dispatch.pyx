@@ -22,6 +22,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from spineldb.clock cimport monotonic_ns, wall_ms
 from spineldb.core.call cimport Deferred
+from spineldb.core.crash cimport running
 from spineldb.core.keyspace cimport Database
 from spineldb.core.resp cimport out_error, out_truncate, out_value
 from spineldb.core.session cimport POSTPONED, REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED
@@ -33,10 +34,12 @@ cdef extern from *:
     int leading_zeros "__builtin_clzll"(uint64_t) noexcept nogil
 
 cdef extern from "Python.h":
+    const char* PyUnicode_AsUTF8(object text) except NULL
     object PyObject_Vectorcall(object function, PyObject** args, size_t count, PyObject* names)
 
 cdef enum:
     STACK_ARGUMENTS = 16                 # a Python body with fewer gets them without a tuple
+    DEBT_US = 1000                       # of freeing, in a turn that writes while much waits for it
 
 #: Returned by a gate: the request waits, unexecuted, until its session is woken.
 POSTPONE = object()
@@ -49,6 +52,7 @@ cdef class Command:
                   int first_key=0, dict subcommands=None):
         cdef Body compiled
         self.name = name
+        self.label = PyUnicode_AsUTF8(name)
         self.declaration = declaration
         self.arity = arity
         self.gates = gates
@@ -313,7 +317,7 @@ cdef class Dispatcher(Executor):
                 slice_bytes(&request.argv[1]), command.name.upper()))
             return True
         gates = command.gates & (session.gates | self.raised)
-        if command.gates & GATE_MEMORY and self.slabs.used > self.memory_mark:
+        if command.gates & GATE_MEMORY and self.slabs.used > self.memory_mark and self.is_full():
             gates |= GATE_MEMORY
         if gates and not self.ask(session, request, command, gates):
             return session.flags & POSTPONED == 0
@@ -324,6 +328,10 @@ cdef class Dispatcher(Executor):
         else:
             self.perform(session, request, command)
         return True
+
+    cdef bint is_full(self) noexcept:
+        """Whether more is used than maxmemory, beside what only waits to be freed."""
+        return self.slabs.used - self.keyspace.owed() > self.memory_mark
 
     cdef bint ask(self, Session session, Request* request, Command command,
                   uint32_t gates) except -1:
@@ -378,6 +386,8 @@ cdef class Dispatcher(Executor):
         context.protocol = session.protocol
         if session.last_command is not command:
             session.last_command = command
+        running.command = command.label      # for the report, should this fault
+        running.client = session.id
         try:
             if body is not None:
                 parked = self.interpret(context, command, request, body)
@@ -521,6 +531,11 @@ cdef class Dispatcher(Executor):
         return 0
 
     cdef int settle(self) except -1:
+        """End a turn. One that wrote while much waits to be freed pays a slice of that debt."""
+        if self.effects.dirty != self.settled_dirty:
+            self.settled_dirty = self.effects.dirty
+            if self.keyspace.in_debt():
+                self.keyspace.run_work(DEBT_US)
         return 0
 
     cdef object admit(self, Session session):

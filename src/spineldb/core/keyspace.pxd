@@ -76,6 +76,8 @@ cdef class Keyspace:
     cdef int64_t moved_entries                   # by the defragmenting walk
     cdef readonly bint defragmenting
 
+    cdef size_t owed(self) noexcept          # bytes of `slabs.used` that only wait to be freed
+    cdef bint in_debt(self) noexcept         # they are so many that writers must help
     cdef Database database(self, int index)
     cdef void set_now(self, int64_t now_ms) noexcept
     cdef void touch(self, uint8_t* entry) noexcept

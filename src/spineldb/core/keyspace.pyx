@@ -92,6 +92,9 @@ cdef size_t EMBEDDED_MAX = 44                        # longest string that is ca
 cdef int LFU_INITIAL = 5                             # a new key's counter: time to earn its keep
 cdef size_t SLOT_BYTES = 5                           # a table's reference and tag
 cdef size_t DRAIN_SLICE = <size_t>4 << 20            # mapped memory given back per slice of work
+cdef size_t DEBT_BYTES = <size_t>64 << 20            # waiting to be freed, above which writers help;
+cdef size_t DEBT_SHARE = 10                          # or a tenth of what is used, but not before
+cdef size_t DEBT_MINIMUM = <size_t>16 << 20          # this much: released blocks serve new values
 
 #: TYPE's names by kind, in the order of `Kind`.
 KIND_NAMES = (b"none", b"string", b"list", b"set", b"zset", b"hash", b"stream", b"extension")
@@ -923,6 +926,30 @@ cdef class Keyspace:
     def moved_count(self) -> int:
         """Entries that the defragmenting walk has moved so far."""
         return self.moved_entries
+
+    @property
+    def owed_memory(self) -> int:
+        """The part of `used_memory` that only waits to be freed; an estimate while tables do."""
+        return self.owed()
+
+    cdef size_t owed(self) noexcept:
+        """What blocks released have is known; keys of flushed tables count as the mean of all."""
+        cdef size_t queued = self.slabs.queued_bytes
+        cdef double keys = 0
+        cdef int i
+        if self.dropping_keys == 0:
+            return queued
+        for i in range(len(self.databases)):
+            keys += self.database(i).table.count
+        return queued + <size_t>(
+            (self.slabs.used - queued) * (self.dropping_keys / (self.dropping_keys + keys)))
+
+    cdef bint in_debt(self) noexcept:
+        cdef size_t owed
+        if self.slabs.queued_bytes == 0 and self.dropping_keys == 0:
+            return False
+        owed = self.owed()
+        return owed > DEBT_BYTES or (owed > DEBT_MINIMUM and owed > self.slabs.used // DEBT_SHARE)
 
     def defragment(self) -> None:
         """Queue a walk that moves entries out of sparsely used slabs."""

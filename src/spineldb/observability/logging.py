@@ -144,6 +144,11 @@ class Output:
         logging.getLogger(ROOT).setLevel(default)
         logging.getLogger().setLevel(max(default, logging.WARNING))  # libraries: only complaints
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the log file, -1 without one."""
+        return self._handler.descriptor
+
     def reopen(self) -> None:
         """Open the log file anew, after it was moved away; without one do nothing."""
         self._handler.reopen()
@@ -201,6 +206,10 @@ class _Handler(logging.Handler):
 
     def is_terminal(self) -> bool:
         return self._stream.isatty()
+
+    @property
+    def descriptor(self) -> int:
+        return -1 if self._path is None else self._stream.fileno()
 
     def reopen(self) -> None:
         if self._path is not None:

@@ -1,7 +1,8 @@
 """The server as a process of its own: what only a program does, and a library never.
 
-Signals, garbage collector, switch interval, pid file, readiness notification, crash report: the
-programs in `cli/` call these; an application that hosts a server keeps its own ways.
+Signals, garbage collector, switch interval, descriptor limit, pid file, readiness notification,
+crash report: the programs in `cli/` call these; an application that hosts a server keeps its own
+ways.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import faulthandler
 import gc
 import os
 import platform
+import resource
 import signal
 import socket
 import sys
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from spineldb.core import crash
 from spineldb.observability.logging import get_log
 from spineldb.version import SPINELDB_VERSION
 
@@ -45,26 +48,52 @@ def collect_now_and_then(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(COLLECT_SECONDS, collect_now_and_then, loop)
 
 
-def report_crashes() -> None:
-    """Say on standard error what ran if the compiled core faults."""
-    print_build = f"SpinelDB {SPINELDB_VERSION} on Python {platform.python_version()}"
+def report_crashes(log_descriptor: int = -1) -> None:
+    """Have standard error, and the log file, say what ran if the compiled core faults.
+
+    `crash.report_to` names the log file's descriptor anew after it was reopened.
+    """
     faulthandler.enable(all_threads=False)
-    log.debug("crash reports enabled", build=print_build)
+    crash.install(
+        f"SpinelDB {SPINELDB_VERSION}, {platform.python_implementation()} "
+        f"{platform.python_version()} ({platform.python_compiler()}), {platform.platform()}",
+        log_descriptor,
+    )
+
+
+def allow_descriptors(wanted: int) -> int:
+    """Have the operating system allow this many open files; return how many it allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return wanted
+    for limits in ((wanted, max(wanted, hard)), (hard, hard)):  # the first may need privileges
+        if hard == resource.RLIM_INFINITY:
+            limits = (wanted, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            return min(wanted, limits[0])
+    return soft
 
 
 @contextmanager
 def pid_file(path: str) -> Iterator[None]:
-    """Keep the process's number in a file while the server runs; an empty path keeps none."""
-    if not path:
-        yield
-        return
-    file = Path(path)
-    file.write_text(f"{os.getpid()}\n", encoding="ascii")
+    """Keep the process's number in a file while the server runs; an empty path keeps none.
+
+    A file that cannot be written is no reason not to serve: it is logged.
+    """
+    file = Path(path).absolute() if path else None
+    if file is not None:
+        try:
+            file.write_text(f"{os.getpid()}\n", encoding="ascii")
+        except OSError as error:
+            log.warning("cannot write the pid file", file=path, reason=error.strerror)
+            file = None
     try:
         yield
     finally:
-        with suppress(OSError):
-            file.unlink()
+        if file is not None:
+            with suppress(OSError):
+                file.unlink()
 
 
 def notify_supervisor(state: str) -> bool:
@@ -121,13 +150,15 @@ def on_signals(
     """Stop on SIGINT and SIGTERM, exit at once on a second SIGINT, reload on SIGHUP."""
     interrupted = False
 
-    def interrupt() -> None:
+    def interrupt(number: int, frame: object) -> None:
         nonlocal interrupted
+        del number, frame
         if interrupted:
             os._exit(1)
         interrupted = True
-        stop("SIGINT")
+        loop.call_soon_threadsafe(stop, "SIGINT")
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
+    # Not the loop's way: its handlers wait for the loop, which may be what hangs.
+    signal.signal(signal.SIGINT, interrupt)
     loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
     loop.add_signal_handler(signal.SIGHUP, reload)
