@@ -1,4 +1,4 @@
-"""Values as big as they may be, arrived in pieces, read back whole; and many small requests at once.
+"""Values as big as they may be, in pieces, read back whole; and many small requests at once.
 
 Costs are counted rather than timed: how often a growing value's memory is taken anew, how often the
 server writes to the socket.
@@ -10,11 +10,11 @@ import threading
 import time
 
 import pytest
-from tests.support.embedded import Embedded
-from tests.support.wire import pipeline
 
 from spineldb.client import Client, ErrorReply
 from tests import servers
+from tests.support.embedded import Embedded
+from tests.support.wire import pipeline
 
 MIB = 1 << 20
 PIECE = 4096

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from spineldb.cli.arguments import USAGE, Action, Arguments, UsageError, parse
 from spineldb.config.loading import Loaded, LoadError, load
 from spineldb.config.settings import Settings
+from spineldb.core import crash
 from spineldb.engine.lifecycle import Stop
 from spineldb.observability.logging import Output, configure, get_log
 from spineldb.server import process
@@ -74,10 +75,26 @@ def _serve(loaded: Loaded) -> int:
         return 1
     for warning in loaded.warnings:
         log.warning(warning)
-    process.report_crashes()
+    process.report_crashes(output.descriptor)
+    _fit_clients(settings)
     runner = asyncio.Runner(loop_factory=new_loop)
     with runner, process.pid_file(settings.pidfile):
         return runner.run(_run(settings, output))
+
+
+def _fit_clients(settings: Settings) -> None:
+    """Serve fewer clients than configured if the operating system allows no more files."""
+    wanted = settings.max_clients
+    possible = process.allow_clients(wanted)
+    if possible < wanted:
+        possible = max(possible, 1)
+        log.warning(
+            "max_clients is lowered: the limit of open files allows no more",
+            configured=wanted,
+            max_clients=possible,
+            advice=f"ulimit -n {wanted + process.RESERVED_DESCRIPTORS}",
+        )
+        settings.assign(Settings.max_clients, possible)
 
 
 async def _run(settings: Settings, output: Output) -> int:
@@ -85,7 +102,7 @@ async def _run(settings: Settings, output: Output) -> int:
     try:
         await server.start()
     except OSError as error:
-        log.critical("cannot listen", reason=str(error))
+        _cannot_start(error, output)
         return 1
     loop = asyncio.get_running_loop()
     process.on_signals(loop, lambda name: _stop(server, name), lambda: _reload(server, output))
@@ -101,6 +118,12 @@ async def _run(settings: Settings, output: Output) -> int:
     return 0
 
 
+def _cannot_start(error: OSError, output: Output) -> None:
+    log.critical("cannot start", reason=str(error))
+    if output.descriptor >= 0:  # whoever started us by hand does not read the log file
+        print(f"cannot start: {error}", file=sys.stderr)
+
+
 def _greet(server: Server) -> None:
     settings = server.engine.settings
     log.info(
@@ -109,17 +132,23 @@ def _greet(server: Server) -> None:
         pid=os.getpid(),
         config=settings.file or "defaults",
         listeners=" ".join(server.listeners) or "none",
-        maxmemory=settings.maxmemory,
+        mode="standalone",
+        persistence="none",
+        maxmemory=settings.maxmemory or "unlimited",
     )
 
 
 def _stop(server: Server, signal_name: str) -> None:
-    log.info("stopping", signal=signal_name)
+    log.info("asked to stop", signal=signal_name)
     server.engine.lifecycle.stop(Stop())
 
 
 def _reload(server: Server, output: Output) -> None:
-    output.reopen()
+    try:
+        output.reopen()
+    except OSError as error:
+        log.error("the old log file stays in use", reason=str(error))  # noqa: TRY400 - no fault of ours
+    crash.report_to(output.descriptor)
     server.reload_certificates()
     log.info("log file and certificates reloaded")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from spineldb import errors
 from spineldb.core import hot_server
 from spineldb.core.call import NO_REPLY, Deferred
+from spineldb.core.session import SessionFlag
 from spineldb.engine import arguments
 from spineldb.engine.arguments import Options
 from spineldb.engine.client_names import is_local
@@ -119,6 +120,7 @@ def shutdown(ctx: Context, *words: bytes) -> Deferred:
         raise errors.Syntax
     if abort:
         raise errors.NoShutdown
+    ctx.client.mark(SessionFlag.CLOSING)  # the end of the connection is the answer
     ctx.engine.lifecycle.stop(Stop(save, now, force))
     return NO_REPLY
 

@@ -6,17 +6,15 @@ them has changed. It raises `Refused` when it cannot: the old values come back.
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from spineldb import errors
 from spineldb.config.kinds import Refused
+from spineldb.server import process
 
 if TYPE_CHECKING:
     from spineldb.server.server import Server
-
-RESERVED_DESCRIPTORS = 32  # files, listeners, pipes: what is not a client
 
 
 def apply_settings(server: Server) -> None:
@@ -75,14 +73,11 @@ def _log_level(server: Server) -> None:
 
 
 def _clients(server: Server) -> None:
-    wanted = server.engine.settings.max_clients + RESERVED_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if not server.owns_process or soft >= wanted:
-        return
-    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    if limit < wanted:
-        raise Refused(errors.TOO_MANY_CLIENTS.format(limit - RESERVED_DESCRIPTORS))
+    if server.owns_process:
+        wanted = server.engine.settings.max_clients
+        possible = process.allow_clients(wanted)
+        if possible < wanted:
+            raise Refused(errors.TOO_MANY_CLIENTS.format(possible))
 
 
 _APPLIERS: tuple[tuple[tuple[str, ...], Callable[[Server], None]], ...] = (

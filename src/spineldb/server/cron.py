@@ -1,12 +1,14 @@
 """What happens as time passes: keys expire, deferred work is done, rates are sampled.
 
 Three timers on the event loop. None of them does more than a millisecond of work at once; what is
-left is taken up again after the next turn of the reactor, so clients never wait for it.
+left is taken up again after the next turn of the reactor, so clients never wait for it. A timer
+that fails is logged, counted, and set again.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from spineldb import clock
@@ -29,11 +31,14 @@ DEFRAGMENT_BYTES = 1 << 20  # and at least this much to gain
 
 
 class Cron:
-    """The timers of one server."""
+    """The timers of one server. `unix_ms` tells the time by which keys expire."""
 
-    def __init__(self, engine: Engine, network: Reactor) -> None:
+    def __init__(
+        self, engine: Engine, network: Reactor, unix_ms: Callable[[], int] = clock.unix_ms
+    ) -> None:
         self._engine = engine
         self._network = network
+        self._unix_ms = unix_ms
         self._timers: dict[str, asyncio.Handle] = {}
         self._aged_ns = clock.ticks_ns()
         self.commands = Rate()
@@ -44,9 +49,8 @@ class Cron:
 
     def start(self) -> None:
         """Begin; the event loop is running."""
-        self._tick()
-        self._expire()
-        self._work()
+        for act in (self._tick, self._expire, self._work):
+            self._run(act)
 
     def stop(self) -> None:
         """Stop every timer."""
@@ -75,16 +79,21 @@ class Cron:
 
     # -- the timers --------------------------------------------------------------------------------
 
-    def _later(self, name: str, seconds: float) -> None:
+    def _run(self, act: Callable[[], float]) -> None:
+        """Act, and again after the seconds that it returns; 0 is after the reactor's next turn."""
+        try:
+            seconds = TICK_SECONDS if self._paused else act()
+        except Exception:
+            seconds = TICK_SECONDS
+            self._engine.dispatcher.internal_errors += 1
+            log.exception("housekeeping failed", timer=act.__name__.strip("_"))
         loop = asyncio.get_running_loop()
-        act = {"tick": self._tick, "expire": self._expire, "work": self._work}[name]
-        self._timers[name] = loop.call_later(seconds, act) if seconds else loop.call_soon(act)
+        self._timers[act.__name__] = (
+            loop.call_later(seconds, self._run, act) if seconds else loop.call_soon(self._run, act)
+        )
 
-    def _tick(self) -> None:
+    def _tick(self) -> float:
         """Sample rates, look after clients, decide on housekeeping."""
-        self._later("tick", TICK_SECONDS)
-        if self._paused:
-            return
         engine, network, now = self._engine, self._network, clock.ticks_ns()
         network.cron()
         self.commands.sample(now, engine.dispatcher.commands_processed)
@@ -93,6 +102,7 @@ class Cron:
         self.turns.sample(now, network.turns)
         engine.memory.observe()
         self._tidy(now)
+        return TICK_SECONDS
 
     def _tidy(self, now_ns: int) -> None:
         keyspace = self._engine.keyspace
@@ -103,12 +113,12 @@ class Cron:
             self._aged_ns = now_ns
             keyspace.age()
 
-    def _expire(self) -> None:
+    def _expire(self) -> float:
         """Delete keys whose time has passed."""
         engine, began = self._engine, clock.ticks_ns()
-        engine.keyspace.advance(clock.unix_ms())
+        engine.keyspace.advance(self._unix_ms())
         try:
-            more = not self._paused and engine.effects.expire(BUDGET_US)
+            more = engine.effects.expire(BUDGET_US)
         except NotSettled as error:  # EM-23
             more = False
             engine.emergency.enter(None, None, [], error.__cause__)
@@ -117,13 +127,14 @@ class Cron:
             log.error("no memory to delete keys whose time has passed")  # noqa: TRY400
         spent = clock.ticks_ns() - began
         self.expiry_ns += spent
-        engine.observer.latency.sample("expire-cycle", clock.unix_ms() // 1000, spent // 1_000_000)
+        engine.observer.latency.sample("expire-cycle", self._unix_ms() // 1000, spent // 1_000_000)
         if engine.effects.ready:
             engine.blocking.serve(engine.effects)
+        if more:
+            return 0
         waiting = any(database.deadlines for database in engine.keyspace.databases)
-        self._later("expire", 0 if more else EXPIRY_SECONDS if waiting else TICK_SECONDS)
+        return EXPIRY_SECONDS if waiting else TICK_SECONDS
 
-    def _work(self) -> None:
+    def _work(self) -> float:
         """Do a slice of the deferred work: free what was flushed, move entries together."""
-        left = not self._paused and self._engine.keyspace.run_work(BUDGET_US)
-        self._later("work", 0 if left else TICK_SECONDS)
+        return 0 if self._engine.keyspace.run_work(BUDGET_US) else TICK_SECONDS

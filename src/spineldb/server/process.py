@@ -28,6 +28,7 @@ log = get_log(__name__)
 
 SWITCH_INTERVAL = 0.0005  # seconds: the loop gets the interpreter back from a thread this soon
 COLLECT_SECONDS = 10.0
+RESERVED_DESCRIPTORS = 32  # files, listeners, pipes: what is not a client
 
 
 def tune_interpreter() -> None:
@@ -61,16 +62,23 @@ def report_crashes(log_descriptor: int = -1) -> None:
     )
 
 
-def allow_descriptors(wanted: int) -> int:
-    """Have the operating system allow this many open files; return how many it allows."""
+def allow_clients(wanted: int) -> int:
+    """Have the operating system allow files for this many clients; return for how many it does."""
+    return _allow_descriptors(wanted + RESERVED_DESCRIPTORS) - RESERVED_DESCRIPTORS
+
+
+def _allow_descriptors(wanted: int) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted or soft == resource.RLIM_INFINITY:
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted
-    raised = (wanted, hard if hard == resource.RLIM_INFINITY else max(wanted, hard))
-    for limits in (raised, (hard, hard)):  # the first may need privileges
+    if hard == resource.RLIM_INFINITY or hard >= wanted:
+        attempts = [(wanted, hard)]
+    else:
+        attempts = [(wanted, wanted), (hard, hard)]  # the first needs privileges
+    for limits in attempts:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-            return min(wanted, limits[0])
+            return limits[0]
     return soft
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from spineldb import commands
+from spineldb import commands, errors
 from spineldb.config.kinds import Refused
 from spineldb.config.settings import Settings
 from spineldb.core.reactor import Reactor
@@ -35,6 +35,7 @@ from spineldb.server.listeners import Listeners
 log = get_log(__name__)
 
 DRAIN_SECONDS = 1.0  # for replies that are on their way when the server stops
+DRAIN_LOOKS = 200  # whether they have left
 
 
 class Server:
@@ -92,7 +93,12 @@ class Server:
         self._stopped = loop.create_future()
         apply_settings(self)
         self.network.attach(loop)
-        self._listeners.open(sockets)
+        try:
+            self._listeners.open(sockets)
+        except OSError:
+            self._listeners.close()
+            self.network.stop()
+            raise
         self.engine.lifecycle.on_stop.append(self._on_stop)
         self.cron.start()
 
@@ -102,7 +108,7 @@ class Server:
             self._stopped.set_result(None)
 
     def reload_certificates(self) -> None:
-        """Read TLS certificates and keys again; keep the old ones if they fail."""
+        """Read TLS certificates and keys again, for later clients; keep the old ones on failure."""
         try:
             self._listeners.reload_certificates()
         except Refused as refusal:
@@ -114,17 +120,21 @@ class Server:
         await asyncio.shield(self._stopped)
 
     async def stop(self, how: Stop | None = None) -> None:
-        """Stop: accept nobody more, let replies leave, close every connection."""
+        """Stop: accept nobody more, let replies leave, tell everybody, close every connection."""
         self.engine.lifecycle.stop(how or Stop())
+        log.info("stopping", clients=len(self.engine.clients))
         self._listeners.close()
         self.cron.stop()
         for session in self.engine.clients:
-            session.mark(SessionFlag.CLOSING)
-        deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
-        while self.network.sending and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.005)
+            if not session.has(SessionFlag.CLOSING):
+                session.send(errors.ShuttingDown())
+                session.mark(SessionFlag.CLOSING)
+        self.engine.clients.resume()  # whoever CLIENT PAUSE holds back is not served any more
+        for _ in range(DRAIN_LOOKS):
+            if not self.network.sending:
+                break
+            await asyncio.sleep(DRAIN_SECONDS / DRAIN_LOOKS)
         self.network.stop()
-        self.network.detach()
 
     async def __aenter__(self) -> Self:
         """Start on what the settings say."""
