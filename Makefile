@@ -62,12 +62,12 @@ soak: build
 	SPINELDB_SOAK=1 $(PYTEST) --timeout 3600 tests
 
 # Both runtimes first, Python's own allocator out of the way, our slabs poisoned by the allocator.
-# The fuzz goes on for five minutes; SPINELDB_FUZZ_SECONDS says otherwise.
+# The fuzz goes on for five minutes; SPINELDB_FUZZ_SECONDS says otherwise. Reports are not captured.
 sanitize: build/sanitize/.stamp
 	PYTHONPATH=$(call VARIANT,sanitize) PYTHONMALLOC=malloc \
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	SPINELDB_FUZZ_SECONDS=$${SPINELDB_FUZZ_SECONDS:-300} $(PY) -m pytest -q -p no:xdist --timeout 900 \
+	SPINELDB_FUZZ_SECONDS=$${SPINELDB_FUZZ_SECONDS:-300} $(PY) -m pytest -q -p no:xdist --capture=sys --timeout 900 \
 		tests/sanitize tests/unit/core tests/property tests/faults tests/fuzz/test_direct.py
 
 clean:
