@@ -43,7 +43,7 @@ class SlabMachine(RuleBasedStateMachine):
     def defragment(self) -> None:
         for ref in list(self.entries):
             size, fill = self.entries[ref]
-            if self.slabs.sparse(ref, size):
+            if self.slabs.sparse(ref):
                 moved = self.slabs.move(ref, size)
                 del self.entries[ref]
                 self.entries[moved] = (size, fill)
