@@ -453,6 +453,13 @@ class CollectionTooLarge(CommandError):
     )
 
 
+class DatabaseTooLarge(CommandError):
+    text = (
+        "Command '{}' on database {} aborted: collection size ({}) exceeds "
+        "'max_collection_scan_keys' limit ({}). Use SCAN-family commands instead."
+    )
+
+
 class TooManyKeys(CommandError):
     text = "Command '{}' aborted: number of keys ({}) exceeds 'max_set_operation_keys' limit ({})."
 

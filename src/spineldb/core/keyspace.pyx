@@ -92,9 +92,9 @@ cdef size_t EMBEDDED_MAX = 44                        # longest string that is ca
 cdef int LFU_INITIAL = 5                             # a new key's counter: time to earn its keep
 cdef size_t SLOT_BYTES = 5                           # a table's reference and tag
 cdef size_t DRAIN_SLICE = <size_t>4 << 20            # mapped memory given back per slice of work
-cdef size_t DEBT_BYTES = <size_t>64 << 20  # waiting to be freed, above which writers help;
-cdef size_t DEBT_SHARE = 10                          # or a tenth of what is used, but not before
-cdef size_t DEBT_MINIMUM = <size_t>16 << 20          # this much: released blocks serve new values
+cdef size_t DEBT_BYTES = <size_t>64 << 20            # waiting to be freed: writers help above it,
+cdef size_t DEBT_SHARE = 10                          # or above this share of what is used, but not
+cdef size_t DEBT_MINIMUM = <size_t>16 << 20          # before this: released blocks serve new values
 
 #: TYPE's names by kind, in the order of `Kind`.
 KIND_NAMES = (b"none", b"string", b"list", b"set", b"zset", b"hash", b"stream", b"extension")

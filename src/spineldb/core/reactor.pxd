@@ -55,6 +55,7 @@ cdef class Reactor(Network):
     cdef public uint64_t turns               # of the event loop's, how many ...
     cdef public int64_t turns_ns             # ... and how long they took
 
+    cdef void close_descriptors(self) noexcept
     cdef int run_turn(self) except -1
     cdef int handle_events(self) except -1
     cdef int handle(self, void* tag, int what) except -1

@@ -442,10 +442,14 @@ cdef class Reactor(Network):
         self.turn_callback = self.turn
 
     def __dealloc__(self):
+        self.close_descriptors()
+
+    cdef void close_descriptors(self) noexcept:
         if self.poller >= 0:
             c_close(self.poller)
         if self.reserve >= 0:
             c_close(self.reserve)
+        self.poller = self.reserve = -1
 
     # -- the event loop
 
@@ -612,3 +616,8 @@ cdef class Reactor(Network):
         self.unread.clear()
         self.detach()
         self.event_next = self.event_count = 0
+
+    def close(self) -> None:
+        """Stop for good, and give the descriptors back."""
+        self.stop()
+        self.close_descriptors()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spineldb.engine.introspection import Info
     from spineldb.engine.lifecycle import Lifecycle
     from spineldb.engine.memory import Memory
+    from spineldb.engine.safety import Safety
     from spineldb.observability.observer import Observer
 
 
@@ -36,6 +37,7 @@ class Engine:
     blocking: Blocking
     clients: Clients
     emergency: Emergency
+    safety: Safety  # guards against costly commands
     observer: Observer  # slow log, command log, latency events, MONITOR
     memory: Memory
     info: Info  # the sections of INFO

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from spineldb.core.dispatch import Command as Compiled
 from spineldb.core.dispatch import Gate
 from spineldb.engine.command import Command, CommandTable, Flag
+from spineldb.engine.safety import GUARDED
 
 if TYPE_CHECKING:
     from spineldb.core.session import Session
@@ -61,7 +62,9 @@ def gates_of(command: Command) -> int:
         if flag not in command.flags:
             bits |= int(gate)
     if command.key_specs:
-        bits |= int(Gate.GATE_CLUSTER | Gate.GATE_SAFETY)
+        bits |= int(Gate.GATE_CLUSTER)
+    if command.name in GUARDED:
+        bits |= int(Gate.GATE_SAFETY)
     name = command.name.partition("|")[0]
     if name not in IN_SUBSCRIBED_MODE:
         bits |= int(Gate.GATE_PUBSUB)

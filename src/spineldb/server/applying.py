@@ -51,7 +51,9 @@ def _limits(server: Server) -> None:
 
 
 def _guards(server: Server) -> None:
-    server.engine.keyspace.bitop_limit = server.engine.settings.safety.max_bitop_alloc_size
+    limits = server.engine.settings.safety
+    server.engine.keyspace.bitop_limit = limits.max_bitop_alloc_size
+    server.engine.safety.limit(limits.max_collection_scan_keys, limits.max_set_operation_keys)
 
 
 def _logs(server: Server) -> None:
@@ -93,7 +95,14 @@ _APPLIERS: tuple[tuple[tuple[str, ...], Callable[[Server], None]], ...] = (
         ),
         _limits,
     ),
-    (("safety.max_bitop_alloc_size",), _guards),
+    (
+        (
+            "safety.max_bitop_alloc_size",
+            "safety.max_collection_scan_keys",
+            "safety.max_set_operation_keys",
+        ),
+        _guards,
+    ),
     (
         (
             "slowlog-log-slower-than",

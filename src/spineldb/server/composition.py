@@ -24,6 +24,7 @@ from spineldb.engine.hooks import Hooks
 from spineldb.engine.introspection import Info
 from spineldb.engine.lifecycle import Lifecycle
 from spineldb.engine.memory import Memory, refuse_when_full
+from spineldb.engine.safety import Safety
 from spineldb.observability.observer import Observer
 
 
@@ -45,6 +46,7 @@ def compose(
     blocking = Blocking(dispatcher)
     clients = Clients(dispatcher, settings)
     emergency = Emergency(dispatcher)
+    safety = Safety(dispatcher)
     observer = Observer(dispatcher, settings.hides)
     engine = Engine(
         settings=settings,
@@ -55,6 +57,7 @@ def compose(
         blocking=blocking,
         clients=clients,
         emergency=emergency,
+        safety=safety,
         observer=observer,
         memory=Memory(keyspace, clients),
         info=Info(),
@@ -67,6 +70,7 @@ def compose(
         (Gate.GATE_AUTH, clients.ask_to_log_in),
         (Gate.GATE_EMERGENCY, emergency.gate),
         (Gate.GATE_MEMORY, refuse_when_full),
+        (Gate.GATE_SAFETY, safety.gate),
         (Gate.GATE_PAUSE, clients.hold_back),
     )
     return engine

@@ -97,7 +97,7 @@ class Server:
             self._listeners.open(sockets)
         except OSError:
             self._listeners.close()
-            self.network.stop()
+            self.network.close()
             raise
         self.engine.lifecycle.on_stop.append(self._on_stop)
         self.cron.start()
@@ -134,7 +134,7 @@ class Server:
             if not self.network.sending:
                 break
             await asyncio.sleep(DRAIN_SECONDS / DRAIN_LOOKS)
-        self.network.stop()
+        self.network.close()
 
     async def __aenter__(self) -> Self:
         """Start on what the settings say."""

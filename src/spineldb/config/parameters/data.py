@@ -111,7 +111,7 @@ class Safety(Section, table="safety"):
         Integer(0, LONG_MAX), 0, about="largest collection that may be read whole"
     )
     max_set_operation_keys = Parameter(
-        Integer(0, LONG_MAX), 0, about="largest sum of members a set operation may read"
+        Integer(0, LONG_MAX), 0, about="most keys that a set operation or MGET may read"
     )
     script_timeout_ms = Parameter(
         Duration("ms", 0, LONG_MAX), 5000, about="milliseconds after which a script is ended"
