@@ -17,7 +17,7 @@ Nothing is aligned: fields are read with memcpy, which compiles to one load.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from spineldb.core.slab cimport Block, block_data
+from spineldb.core.slab cimport Block, Ref, Slabs, block_data
 
 cpdef enum Kind:
     NONE = 0
@@ -57,6 +57,10 @@ cdef inline void store32(uint8_t* p, uint32_t v) noexcept nogil:
 
 cdef inline bint is_string(const uint8_t* e) noexcept nogil:
     return e[0] & KIND_MASK == STRING
+
+cdef inline bint is_narrow(int64_t deadline) noexcept nogil:
+    """Do six bytes hold this deadline? A later one makes the entry wide."""
+    return deadline < <int64_t>1 << 48
 
 cdef inline size_t deadline_bytes(uint8_t flags) noexcept nogil:
     """6, or 8 in a wide entry, or 0 without a deadline."""
@@ -129,3 +133,22 @@ cdef inline uint16_t access_clock(const uint8_t* e) noexcept nogil:
 cdef inline void set_access_clock(uint8_t* e, uint16_t v) noexcept nogil:
     if access_clock(e) != v:     # do not dirty a page that a snapshot child shares for nothing
         memcpy(e + CLOCK, &v, 2)
+
+cdef struct Shape:               # how an entry is laid out before it is written
+    uint8_t head
+    size_t size
+    size_t key_at
+    size_t value_at
+
+# Lay out an entry of a kind and its flags. `deadline` is -1 for none; with `outside` the value is
+# in a block, and `value_size` only decides whether the entry is wide.
+cdef void shape_of(Shape* shape, int head, size_t key_size, size_t value_size, int64_t deadline,
+                   bint outside) noexcept nogil
+# Write all but the access clock, the key and the value.
+cdef void write_head(uint8_t* entry, const Shape* shape, size_t key_size, size_t value_size,
+                     int64_t deadline, bint outside) noexcept nogil
+# Free an entry that no table holds any more, and let its block go.
+cdef void free_entry(Slabs* slabs, Ref ref) noexcept nogil
+cdef size_t value_size_of(const uint8_t* entry) noexcept nogil
+# The bytes a key takes: its entry, its block, its slot, and its place in the wheel.
+cdef size_t usage_of(const uint8_t* entry) noexcept nogil

@@ -11,9 +11,9 @@ from libc.string cimport memcmp
 
 from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_NEW, EVENT_OVERWRITTEN, EVENT_TYPE_CHANGED
-from spineldb.core.entry cimport KIND_MASK, entry_deadline, entry_key
+from spineldb.core.entry cimport KIND_MASK, entry_deadline, entry_key, usage_of
 from spineldb.core.glob cimport glob_match
-from spineldb.core.keyspace cimport Database, Found, usage_of
+from spineldb.core.keyspace cimport Database, Found
 from spineldb.core.resp cimport (
     Slice,
     out_array,

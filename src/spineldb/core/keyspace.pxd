@@ -16,8 +16,6 @@ cdef struct Found:               # the answer to a look-up, valid until the next
     uint64_t hash
     Place place
 
-cdef size_t usage_of(const uint8_t* entry) noexcept nogil
-
 cdef enum:
     SIZE_BINS = 64               # Keysizes: bin n has sizes from 2^(n-1) to 2^n, bin 0 empty ones
     SIZE_KINDS = 8

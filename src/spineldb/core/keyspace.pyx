@@ -24,26 +24,29 @@ from spineldb.core.entry cimport (
     INLINE_MAX,
     KIND_MASK,
     NARROW_MAX,
-    OUTSIDE,
     STICKY,
     STRING,
+    Shape,
     TEXT,
     WIDE,
-    WIDE_BYTES,
     access_clock,
     entry_block,
     entry_deadline,
     entry_key,
     entry_size,
     entry_value,
+    free_entry,
+    is_narrow,
     key_offset,
     set_access_clock,
-    store32,
+    shape_of,
+    usage_of,
+    value_size_of,
+    write_head,
 )
 from spineldb.core.hashing cimport hash_key_init
 from spineldb.core.slab cimport (
     at,
-    block_cost,
     block_data,
     block_new,
     block_release,
@@ -83,14 +86,12 @@ import os
 from spineldb import errors
 
 cdef size_t RESERVE_BYTES = <size_t>32 << 30         # all that 32 bits can name, in units of 8
-cdef int64_t NARROW_DEADLINE = <int64_t>1 << 48      # a later one needs eight bytes
 cdef int64_t ACCESS_CYCLE = 65535                    # access clocks are 1 to this; 0 is long ago
 cdef size_t GROWTH_STEP = <size_t>8 << 20            # a block doubles, up to this step
 cdef int64_t WALK_SLICE = 64                         # entries walked between looks at the clock
 cdef int TTL_SAMPLES = 64                            # keys looked at for INFO's avg_ttl
 cdef size_t EMBEDDED_MAX = 44                        # longest string that is called embstr
 cdef int LFU_INITIAL = 5                             # a new key's counter: time to earn its keep
-cdef size_t SLOT_BYTES = 5                           # a table's reference and tag
 cdef size_t DRAIN_SLICE = <size_t>4 << 20            # mapped memory given back per slice of work
 cdef size_t DEBT_BYTES = <size_t>64 << 20            # waiting to be freed: writers help above it,
 cdef size_t DEBT_SHARE = 10                          # or above this share of what is used, but not
@@ -98,45 +99,6 @@ cdef size_t DEBT_MINIMUM = <size_t>16 << 20          # before this: released blo
 
 #: TYPE's names by kind, in the order of `Kind`.
 KIND_NAMES = (b"none", b"string", b"list", b"set", b"zset", b"hash", b"stream", b"extension")
-
-
-cdef struct Shape:               # how an entry is laid out before it is written
-    uint8_t head
-    size_t size
-    size_t key_at
-    size_t value_at
-
-
-cdef void shape_of(Shape* shape, int head, size_t key_size, size_t value_size, int64_t deadline,
-                   bint outside) noexcept nogil:
-    cdef size_t offset = HEADER
-    head &= ~(HAS_DEADLINE | WIDE)
-    if key_size > NARROW_MAX or value_size > NARROW_MAX or deadline >= NARROW_DEADLINE:
-        head |= WIDE
-    if deadline >= 0:
-        head |= HAS_DEADLINE
-        offset += 8 if head & WIDE else 6
-    if head & WIDE:
-        offset += WIDE_BYTES
-    shape.head = <uint8_t>head
-    shape.key_at = offset
-    shape.value_at = offset + key_size
-    shape.size = shape.value_at + (sizeof(Block*) if outside else value_size)
-
-
-cdef void write_head(uint8_t* entry, const Shape* shape, size_t key_size, size_t value_size,
-                     int64_t deadline, bint outside) noexcept nogil:
-    """Write all but the access clock, the key and the value."""
-    entry[0] = shape.head
-    if shape.head & WIDE:
-        entry[1] = entry[2] = 0
-        store32(entry + shape.key_at - 8, <uint32_t>key_size)
-        store32(entry + shape.key_at - 4, <uint32_t>OUTSIDE if outside else <uint32_t>value_size)
-    else:
-        entry[1] = <uint8_t>key_size
-        entry[2] = <uint8_t>value_size
-    if shape.head & HAS_DEADLINE:
-        memcpy(entry + HEADER, &deadline, 8 if shape.head & WIDE else 6)
 
 
 cdef int size_bin(size_t size) noexcept nogil:
@@ -150,31 +112,6 @@ cdef int size_bin(size_t size) noexcept nogil:
 cdef size_t grown(size_t size) noexcept nogil:
     """Capacity for a block that grows to `size`: amortised, so that appending stays linear."""
     return size + (size if size < GROWTH_STEP else GROWTH_STEP)
-
-
-cdef void free_entry(Slabs* slabs, Ref ref) noexcept nogil:
-    cdef uint8_t* entry = <uint8_t*>at(slabs, ref)
-    cdef Block* block = entry_block(entry)
-    if block is not NULL:
-        block_release(slabs, block)
-    slab_free(slabs, ref, entry_size(entry))
-
-
-cdef size_t value_size_of(const uint8_t* entry) noexcept nogil:
-    cdef size_t size
-    entry_value(entry, &size)
-    return size
-
-
-cdef size_t usage_of(const uint8_t* entry) noexcept nogil:
-    """The bytes a key takes: its entry, its block, its slot, and its place in the wheel."""
-    cdef Block* block = entry_block(entry)
-    cdef size_t total = class_size(entry_size(entry)) + SLOT_BYTES
-    if block is not NULL:
-        total += block_cost(block)
-    if entry[0] & HAS_DEADLINE:
-        total += sizeof(uint32_t)
-    return total
 
 
 @cython.no_gc_clear                  # its memory is the keyspace's, which must outlive it
@@ -427,7 +364,7 @@ cdef class Database:
             return 0
         if deadline >= 0 and (old_deadline < 0 or deadline < old_deadline):
             self.push_deadline(found.hash, deadline)
-        if deadline >= 0 and old_deadline >= 0 and (wide or deadline < NARROW_DEADLINE):
+        if deadline >= 0 and old_deadline >= 0 and (wide or is_narrow(deadline)):
             memcpy(old + HEADER, &deadline, 8 if wide else 6)
             return 0
         entry_key(old, &key_size)
