@@ -1,8 +1,9 @@
 """Build the compiled modules: every .pyx below src/, one extension each.
 
-SPINELDB_VARIANT chooses how: `release`; `debug`, with every check of bounds and overflow;
-`sanitize`, with AddressSanitizer and UBSan. The last two go into build directories of their own
-(see the Makefile).
+SPINELDB_VARIANT chooses how: `release`; `debug`, which checks bounds, divisions and None, and
+traces the lines of what runs with the interpreter lock (numbers may wrap around there as well:
+hashes must); `sanitize`, with AddressSanitizer and UBSan. The last two go into build directories of
+their own (see the Makefile).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ directives = {
     "boundscheck": DEBUG,
     "wraparound": False,
     "initializedcheck": DEBUG,
+    "nonecheck": DEBUG,
     "cdivision": not DEBUG,
     "linetrace": DEBUG,
 }

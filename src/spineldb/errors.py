@@ -40,7 +40,7 @@ def _as_latin1(detail: str | bytes | int) -> str:
     """Turn a detail into text of one character per byte, which ends at a zero byte as C's do."""
     if isinstance(detail, int):
         return str(detail)
-    raw = detail.encode() if isinstance(detail, str) else detail
+    raw = detail.encode("utf-8", "surrogateescape") if isinstance(detail, str) else detail
     return raw.partition(b"\0")[0].decode("latin-1")
 
 

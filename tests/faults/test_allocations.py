@@ -40,10 +40,10 @@ def workload(seed: int, count: int) -> list[Request]:
     requests = Requests(TABLE, chance, only=writes, broken=0.0, edge=0.02, big=0.05)
     requests.now_ms = START_MS
     found: list[Request] = [(chance.randrange(2), requests.one()) for _ in range(count)]
-    for number in range(count // 2):
-        found.append(
-            (0, [b"SET", b"many:%d" % number, b"x" * 60, b"PX", b"%d" % (10 * number + 1)])
-        )
+    found += [
+        (0, [b"SET", b"many:%d" % number, b"x" * 60, b"PX", b"%d" % (10 * number + 1)])
+        for number in range(count // 2)
+    ]
     found += [(chance.randrange(2), requests.one()) for _ in range(count // 3)]
     return found
 

@@ -74,7 +74,7 @@ def housekeep(server: Embedded, what: bytes) -> None:
 
 
 async def play(seed: int, events: list[Event]) -> None:
-    """Play an episode; raise `Fault` at the first broken promise. (AUTH needs a loop: it waits.)"""
+    """Play an episode; raise `Fault` at the first broken promise. AUTH needs the loop."""
     server = Embedded(seed, CLIENTS)
     for client, data in events:
         if client < 0:

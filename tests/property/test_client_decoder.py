@@ -31,7 +31,7 @@ _values = st.recursive(
 )
 
 
-def _wire(value: Any) -> bytes:  # noqa: PLR0911 - one line per type
+def _wire(value: Any) -> bytes:
     match value:
         case None:
             return b"_\r\n"

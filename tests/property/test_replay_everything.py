@@ -32,7 +32,7 @@ def writes(command: Command) -> bool:
 
 
 def work(server: Embedded, chance: random.Random, count: int) -> tuple[int, Counter[str]]:
-    """Run random requests while the clock does; return the time it is then, and who changed what."""
+    """Run random requests while the clock does; return the time then, and who changed what."""
     requests = Requests(TABLE, chance, only=writes, broken=0.02, edge=0.03, big=0.02)
     now_ms = START_MS
     changed: Counter[str] = Counter()

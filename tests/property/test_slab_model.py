@@ -1,6 +1,5 @@
 """The allocator against a dict of what was handed out."""
 
-# ruff: noqa: D102 -- a rule of a state machine is named for what it does
 from __future__ import annotations
 
 from hypothesis import settings
@@ -44,7 +43,7 @@ class SlabMachine(RuleBasedStateMachine):
     def defragment(self) -> None:
         for ref in list(self.entries):
             size, fill = self.entries[ref]
-            if self.slabs.sparse(ref, size):
+            if self.slabs.sparse(ref):
                 moved = self.slabs.move(ref, size)
                 del self.entries[ref]
                 self.entries[moved] = (size, fill)

@@ -1,6 +1,5 @@
 """The table against a dict: any mixture of writes, deletes, scans and defragmenting."""
 
-# ruff: noqa: D102 -- a rule of a state machine is named for what it does
 from __future__ import annotations
 
 import random

@@ -88,7 +88,7 @@ class Embedded:
             raise Fault(f"{self.dispatcher.internal_errors} internal errors")
 
     def check_end(self) -> None:
-        """Raise `Fault` unless all is well and nothing is left when every client and key is gone."""
+        """Raise `Fault` unless nothing is left when every client and key is gone."""
         for client in self.clients:
             if client is not None and not client.closed:
                 client.close()

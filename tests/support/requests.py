@@ -1,8 +1,8 @@
 """Requests made from the command table itself: valid ones, boundary ones, broken ones.
 
-The table says which words a command takes (`engine.usage.Argument`), so a new command is fuzzed from
-the day it is declared. What a word may be follows from its type and its name; a share of the words
-is replaced by values at a boundary, and a share of the requests is damaged.
+The table says which words a command takes (`engine.usage.Argument`), so a new command is fuzzed
+from the day it is declared. What a word may be follows from its type and its name; a share of the
+words is replaced by values at a boundary, and a share of the requests is damaged.
 
 `Broken` makes bytes that are no requests at all: lengths that lie, lines without an end, garbage.
 """

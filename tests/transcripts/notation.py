@@ -163,7 +163,7 @@ def _number(text: str) -> float:
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
-def _word(reader: _Reader) -> Any:  # noqa: PLR0911 - one line per spelling
+def _word(reader: _Reader) -> Any:
     """Read what has a fixed spelling: numbers, null, booleans."""
     if reader.accept(r"nil\*"):
         return NULL_ARRAY
@@ -200,7 +200,7 @@ def _unquoted(inside: str) -> bytes:
     return payload
 
 
-def write(value: Any, depth: int = 0) -> str:  # noqa: PLR0911 - one line per type
+def write(value: Any, depth: int = 0) -> str:
     """Return the notation of a value or pattern."""
     match value:
         case Pattern():
@@ -239,7 +239,7 @@ def _write_container(value: list[Any], depth: int) -> str:
     return sigil + "[" + " ".join(write(item, depth + 1) for item in value) + "]"
 
 
-def _write_scalar(value: Any) -> str:  # noqa: PLR0911 - one line per type
+def _write_scalar(value: Any) -> str:
     if value is None:
         return "nil"
     if value is NULL_ARRAY:
@@ -267,7 +267,7 @@ def has_patterns(expected: Any) -> bool:
     return False
 
 
-def as_resp2(value: Any) -> Any:  # noqa: PLR0911 - one line per type
+def as_resp2(value: Any) -> Any:
     """Return what RESP2 sends for a value of RESP3."""
     match value:
         case Unordered():

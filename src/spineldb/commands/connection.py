@@ -41,14 +41,14 @@ ALWAYS = NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY
     added={"6.0.0": "username"},
     history=(("6.0.0", "Added the username."),),
 )
-def auth(ctx: Context, *arguments: bytes) -> str | Outside:
+def auth(ctx: Context, first: bytes, *rest: bytes) -> str | Outside:
     """Authenticate the connection. O(N) in the passwords of the user."""
-    if len(arguments) > 2:
+    if len(rest) > 1:
         raise errors.Syntax
-    if len(arguments) == 1 and not ctx.engine.clients.has_password():
+    if not rest and not ctx.engine.clients.has_password():
         raise errors.NoPasswordSet
-    user = arguments[0] if len(arguments) == 2 else b"default"
-    if not ctx.engine.clients.log_in(ctx.client, user, arguments[-1]):
+    user, password = (first, *rest) if rest else (b"default", first)
+    if not ctx.engine.clients.log_in(ctx.client, user, password):
         return _after_a_while(ctx)
     return "OK"
 

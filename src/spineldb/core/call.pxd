@@ -7,12 +7,16 @@ from spineldb.core.keyspace cimport Database, Found, Keyspace
 from spineldb.core.resp cimport Output, Request, Slice
 from spineldb.core.session cimport Session
 
+cdef enum:
+    TOGETHER = 16                # keys of one request that are fetched at once
+
 cdef class Call:
     cdef readonly Effects effects
     cdef readonly Keyspace keyspace
     cdef readonly Session client
     cdef readonly Database db
     cdef readonly object command             # dispatch.Command
+    cdef uint64_t[TOGETHER] hashes           # of the keys that were fetched ahead
     cdef public int64_t hits, misses         # keyspace_hits, keyspace_misses
     cdef Request* request                    # NULL when the arguments are not in an input buffer
     cdef Output* out
@@ -21,6 +25,11 @@ cdef class Call:
     # Look a key up, burying what has expired; the first key's hash is known from the look-ahead.
     cdef uint8_t* first(self, Slice* key, Found* found) except? NULL
     cdef uint8_t* find(self, Slice* key, Found* found) except? NULL
+    # Look up the `n`-th of many keys, which stands at `argv[i]`; `stop` and `step` tell where the
+    # following ones are: their buckets and entries are fetched ahead, so that they come together.
+    cdef uint8_t* nth(self, Slice* argv, int i, int stop, int step, int n,
+                      Found* found) except? NULL
+    cdef void fetch_ahead(self, Slice* argv, int start, int stop, int step) noexcept
     # The same for reading: records the access, counts hits and misses, publishes `keymiss`.
     cdef uint8_t* read_first(self, Slice* key, Found* found) except? NULL
     cdef uint8_t* read(self, Slice* key, Found* found) except? NULL

@@ -1,3 +1,5 @@
+from typing import Self
+
 from spineldb.core.dispatch import Command
 from spineldb.core.effects import Effects
 from spineldb.core.keyspace import Database, Keyspace
@@ -14,7 +16,7 @@ NO_REPLY: Deferred
 class Call:
     hits: int
     misses: int
-    def __init__(self, effects: Effects) -> None: ...
+    def __new__(cls, effects: Effects) -> Self: ...
     @property
     def effects(self) -> Effects: ...
     @property

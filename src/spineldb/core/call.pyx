@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from spineldb.core.effects cimport EVENT_KEY_MISS
 from spineldb.core.resp cimport out_error
 from spineldb.core.session cimport NO_TOUCH
-from spineldb.core.table cimport table_hash
+from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entries
 
 
 cdef class Body:
@@ -44,6 +44,24 @@ cdef class Call:
     cdef uint8_t* find(self, Slice* key, Found* found) except? NULL:
         return self.db.lookup(
             key.data, key.size, table_hash(self.db.table, key.data, key.size), found)
+
+    cdef void fetch_ahead(self, Slice* argv, int start, int stop, int step) noexcept:
+        cdef int i
+        cdef int count = 0
+        for i in range(start, stop, step):
+            self.hashes[count] = table_hash(self.db.table, argv[i].data, argv[i].size)
+            table_prefetch(self.db.table, self.hashes[count])
+            count += 1
+            if count == TOGETHER:
+                break
+        for i in range(count):
+            table_prefetch_entries(self.db.table, self.hashes[i])
+
+    cdef uint8_t* nth(self, Slice* argv, int i, int stop, int step, int n,
+                      Found* found) except? NULL:
+        if n % TOGETHER == 0:
+            self.fetch_ahead(argv, i, stop, step)
+        return self.db.lookup(argv[i].data, argv[i].size, self.hashes[n % TOGETHER], found)
 
     cdef uint8_t* first(self, Slice* key, Found* found) except? NULL:
         if self.request.hashed:

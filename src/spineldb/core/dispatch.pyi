@@ -1,6 +1,6 @@
 from collections.abc import Callable, Mapping
 from enum import IntFlag
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from spineldb.core.call import Call
 from spineldb.core.effects import Effects
@@ -31,8 +31,8 @@ class Command:
     spent_ns: int
     rejected: int
     failed: int
-    def __init__(
-        self,
+    def __new__(
+        cls,
         name: str,
         declaration: Any,
         arity: int,
@@ -40,7 +40,7 @@ class Command:
         body: object,
         first_key: int = 0,
         subcommands: dict[bytes, Command] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def name(self) -> str: ...
     @property

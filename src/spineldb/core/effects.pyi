@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from enum import IntFlag
+from typing import Self
 
 from spineldb.core.keyspace import Database, Keyspace, Undertaker
 
@@ -39,7 +40,7 @@ class Effects(Undertaker):
     may_bury: bool
     active_expiry: bool
     fail_next: int
-    def __init__(self, keyspace: Keyspace) -> None: ...
+    def __new__(cls, keyspace: Keyspace) -> Self: ...
     @property
     def keyspace(self) -> Keyspace: ...
     @property

@@ -71,12 +71,19 @@ cdef inline int reply_slice(Call call, const Slice* value) noexcept:
 
 # -- which keys there are --------------------------------------------------------------------------
 
+cdef inline uint8_t* several(Call call, Slice* argv, int i, int argc, Found* found) except? NULL:
+    """Look up the i-th argument, one of several keys, or the only one."""
+    if argc == 2:
+        return call.first(&argv[1], found)
+    return call.nth(argv, i, argc, 1, i - 1, found)
+
+
 cdef int del_(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef int64_t removed = 0
     cdef int i
     for i in range(1, argc):
-        if (call.first(&argv[i], &found) if i == 1 else call.find(&argv[i], &found)) is not NULL:
+        if several(call, argv, i, argc, &found) is not NULL:
             call.db.remove(&found)
             call.changed(&argv[i], EVENT_GENERIC, b"del", 1)
             removed += 1
@@ -89,7 +96,7 @@ cdef int exists(Call call, Slice* argv, int argc) except -1:
     cdef int64_t count = 0
     cdef int i
     for i in range(1, argc):
-        entry = call.first(&argv[i], &found) if i == 1 else call.find(&argv[i], &found)
+        entry = several(call, argv, i, argc, &found)
         count += call.counted(&argv[i], entry) is not NULL
     return reply_int(call, count)
 
@@ -100,7 +107,7 @@ cdef int touch(Call call, Slice* argv, int argc) except -1:
     cdef int64_t count = 0
     cdef int i
     for i in range(1, argc):
-        entry = call.first(&argv[i], &found) if i == 1 else call.find(&argv[i], &found)
+        entry = several(call, argv, i, argc, &found)
         if call.counted(&argv[i], entry) is not NULL:
             call.keyspace.touch(entry)   # also for a client that asked for CLIENT NO-TOUCH
             count += 1

@@ -364,7 +364,7 @@ cdef int mget(Call call, Slice* argv, int argc) except -1:
     cdef int i
     out_array(call.out, argc - 1)
     for i in range(1, argc):
-        entry = call.read(&argv[i], &found)
+        entry = call.accessed(&argv[i], call.nth(argv, i, argc, 1, i - 1, &found))
         if entry is NULL or not is_string(entry):
             reply_null(call)
         else:
@@ -382,7 +382,7 @@ cdef int mset(Call call, Slice* argv, int argc) except -1:
     if argc % 2 == 0:
         return wrong_arity(call)
     for i in range(1, argc, 2):
-        call.find(&argv[i], &found)
+        call.nth(argv, i, argc, 2, i // 2, &found)
         put(call, &argv[i], &argv[i + 1], &found, -1)
     reply_ok(call)
     return 0
@@ -394,11 +394,11 @@ cdef int msetnx(Call call, Slice* argv, int argc) except -1:
     if argc % 2 == 0:
         return wrong_arity(call)
     for i in range(1, argc, 2):
-        if call.find(&argv[i], &found) is not NULL:
+        if call.nth(argv, i, argc, 2, i // 2, &found) is not NULL:
             out_int(call.out, 0)
             return 0
     for i in range(1, argc, 2):
-        call.find(&argv[i], &found)
+        call.nth(argv, i, argc, 2, i // 2, &found)
         put(call, &argv[i], &argv[i + 1], &found, -1)
     out_int(call.out, 1)
     return 0
@@ -423,11 +423,12 @@ cdef int msetex(Call call, Slice* argv, int argc) except -1:
         return 0
     if options.flags & (NX | XX):
         for i in range(2, last, 2):
-            if (call.find(&argv[i], &found) is NULL) == (options.flags & XX != 0):
+            entry = call.nth(argv, i, last, 2, i // 2 - 1, &found)
+            if (entry is NULL) == (options.flags & XX != 0):
                 out_int(call.out, 0)
                 return 0
     for i in range(2, last, 2):
-        entry = call.find(&argv[i], &found)
+        entry = call.nth(argv, i, last, 2, i // 2 - 1, &found)
         deadline = options.deadline
         if options.flags & KEEPTTL and entry is not NULL:
             deadline = entry_deadline(entry)

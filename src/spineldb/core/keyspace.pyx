@@ -85,7 +85,7 @@ from spineldb import errors
 cdef size_t RESERVE_BYTES = <size_t>32 << 30         # all that 32 bits can name, in units of 8
 cdef int64_t NARROW_DEADLINE = <int64_t>1 << 48      # a later one needs eight bytes
 cdef int64_t ACCESS_CYCLE = 65535                    # access clocks are 1 to this; 0 is long ago
-cdef size_t GROWTH_STEP = <size_t>8 << 20            # a growing block doubles, or adds this
+cdef size_t GROWTH_STEP = <size_t>8 << 20            # a block doubles, up to this step
 cdef int64_t WALK_SLICE = 64                         # entries walked between looks at the clock
 cdef int TTL_SAMPLES = 64                            # keys looked at for INFO's avg_ttl
 cdef size_t EMBEDDED_MAX = 44                        # longest string that is called embstr

@@ -1,10 +1,10 @@
-"""Waiting for sockets: epoll on Linux, kqueue on macOS and the BSDs, behind six functions.
+"""Waiting for sockets: epoll on Linux, kqueue on macOS and the BSDs, behind seven functions.
 
 A listener is reported as long as somebody waits there. A client is reported by epoll when something
-new has come and not again (edge-triggered: asking the same socket twice costs a tenth of a request),
-so whoever leaves something unread must come back by himself; ENDS says that the peer sends nothing
-more. A tag is a pointer that comes back with each event. The functions answer as the system calls
-do: -1 and errno.
+new has come and not again (edge-triggered: to ask every socket twice costs some per cent of a
+request), so whoever leaves something unread must come back by himself; ENDS says that the peer
+sends nothing more. A tag is a pointer that comes back with each event. The functions answer as the
+system calls do: -1 and errno.
 """
 
 cdef extern from *:

@@ -95,9 +95,9 @@ cdef class SlabsProbe:
         """Move an entry; 0 without memory."""
         return slab_move(self.slabs, ref, size)
 
-    def sparse(self, ref: int, size: int) -> bool:
+    def sparse(self, ref: int) -> bool:
         """Is the entry's slab under 75 % used?"""
-        return bool(slab_sparse(self.slabs, ref, size))
+        return bool(slab_sparse(self.slabs, ref))
 
     def resized(self, ref: int, old: int, new: int) -> None:
         """Tell that an entry grew or shrank within its class."""

@@ -101,7 +101,7 @@ def read_past(keyspace: Keyspace, key: bytes, distance: int = 0) -> int:
     if ref == 0:
         raise KeyError(key)
     entry = <volatile_byte*>at(keyspace.slabs, ref)
-    return entry[entry_size(<const uint8_t*>entry) + <size_t>distance]
+    return entry[<int64_t>entry_size(<const uint8_t*>entry) + <int64_t>distance]
 
 
 def read_freed(keyspace: Keyspace, key: bytes) -> int:

@@ -1,6 +1,7 @@
 import asyncio
 import socket as sockets
 from collections.abc import Callable
+from typing import Self
 
 from spineldb.core.connection import Connection, Network
 from spineldb.core.session import Executor
@@ -8,7 +9,7 @@ from spineldb.core.session import Executor
 class Socket(Connection): ...
 
 class Stream(Connection):
-    def __init__(
+    def __init__(  # pyright: ignore[reportInconsistentConstructor] - __new__ takes the rest as it comes
         self, network: Network, transport: asyncio.Transport, address: str, local: str
     ) -> None: ...
     def data_received(self, data: bytes) -> None: ...
@@ -37,7 +38,7 @@ class Reactor(Network):
     turn_budget_us: int
     turns: int
     turns_ns: int
-    def __init__(self, executor: Executor) -> None: ...
+    def __new__(cls, executor: Executor) -> Self: ...
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None: ...
     @property

@@ -530,14 +530,14 @@ cdef void slab_free(Slabs* slabs, Ref ref, size_t size) noexcept nogil:
         list_push_last(state, cls, index)
 
 
-cdef bint slab_sparse(const Slabs* slabs, Ref ref, size_t size) noexcept nogil:
+cdef bint slab_sparse(const Slabs* slabs, Ref ref) noexcept nogil:
     """Not the span that the class allocates from: an entry moved out of it would move back in."""
     cdef const State* state = <const State*>slabs.state
     cdef uint32_t index
     cdef const Class* cls
-    if size > COARSE_MAX:
-        return False
     index = span_of(state, ref)
+    if state.slabs[index].kind == RUN:
+        return False             # it has its span for itself
     cls = &state.classes[state.slabs[index].kind]
     return state.slabs[index].live < cls.dense and cls.first != index
 

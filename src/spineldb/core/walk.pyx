@@ -307,7 +307,7 @@ cdef int defragment_entry(void* context, uint64_t hash, Ref* ref) except -2:
     cdef Slabs* slabs = job.table.slabs
     cdef size_t size
     cdef Ref new
-    if not slab_sparse(slabs, ref[0], 0):
+    if not slab_sparse(slabs, ref[0]):
         return 0
     size = job.size_of(<const uint8_t*>at(slabs, ref[0]))
     if size:

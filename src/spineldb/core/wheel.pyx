@@ -116,7 +116,7 @@ cdef Chunk* chunk_new(Wheel* wheel, Ref* head) noexcept nogil:
 
 cdef int wheel_push(Wheel* wheel, int64_t deadline_ms, uint32_t prefix) except -1:
     # Rounded up: a slot of level 0 comes when its deadlines have passed, not while they do.
-    cdef int64_t tick = (deadline_ms + TICK_MS - 1) >> TICK_SHIFT
+    cdef int64_t tick = (deadline_ms >> TICK_SHIFT) + (deadline_ms & (TICK_MS - 1) != 0)
     cdef int64_t horizon = wheel.tick + (<int64_t>1 << (LEVEL_SHIFT * WHEEL_LEVELS)) - 1
     cdef int level = 0
     cdef int slot

@@ -28,7 +28,7 @@ class Filter:
     """The conditions of a request, and whether the asking client is meant too."""
 
     skip_me: bool
-    conditions: list[Condition] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list[Condition])
 
     def fits(self, session: Session, asking: Session) -> bool:
         """Tell whether a client is meant."""

@@ -121,7 +121,7 @@ _READS_WITHOUT_OPTIONS: dict[str, Callable[[list[bytes]], bool]] = {
 def _keys(command: Command | None, argv: list[bytes]) -> tuple[bytes, ...]:
     if command is None:
         return ()
-    found = command.declaration.keys_of(argv) or []
+    found: list[tuple[int, int]] = command.declaration.keys_of(argv) or []
     return tuple(argv[position] for position, _ in found[:SHOWN_KEYS])
 
 

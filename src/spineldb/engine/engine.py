@@ -42,7 +42,9 @@ class Engine:
     memory: Memory
     info: Info  # the sections of INFO
     lifecycle: Lifecycle  # start, stop, identity of this run
-    on_reset: list[Callable[[], None]] = field(default_factory=list)  # more to set to zero
+    on_reset: list[Callable[[], None]] = field(
+        default_factory=list[Callable[[], None]]
+    )  # more to set to zero
 
     def reset_statistics(self) -> None:
         """Set to zero what CONFIG RESETSTAT does: counts of commands, errors, keys, peaks."""

@@ -33,7 +33,7 @@ class Lifecycle:
     loading: bool = False
     stopping: Stop | None = None
     cron_paused: bool = False  # DEBUG PAUSE-CRON
-    on_stop: list[Callable[[Stop], None]] = field(default_factory=list)
+    on_stop: list[Callable[[Stop], None]] = field(default_factory=list[Callable[[Stop], None]])
 
     @property
     def build_id(self) -> str:

@@ -16,19 +16,21 @@ def redacted(argv: Sequence[bytes], hides: Callable[[bytes], bool]) -> list[byte
     """
     if argv and argv[0].lower() not in CONFIDING:
         return list(argv)
+    shown = list(argv)
     match [word.lower() for word in argv[:2]]:
         case [b"auth", *_]:
-            return [argv[0], *(REDACTED for _ in argv[1:])]
+            shown[1:] = [REDACTED] * (len(argv) - 1)
         case [b"acl", b"setuser"] | [b"acl", b"deluser"]:
-            return [*argv[:2], *(REDACTED for _ in argv[2:])]
+            shown[2:] = [REDACTED] * (len(argv) - 2)
         case [b"config", b"set"]:
-            return [*argv[:2], *_config(argv[2:], hides)]
+            shown[2:] = _config(argv[2:], hides)
         case [b"hello", *_]:
-            return _after(argv, b"auth", 2)
+            shown = _after(argv, b"auth", 2)
         case [b"migrate", *_]:
-            return _after(_after(argv, b"auth", 1), b"auth2", 2)
+            shown = _after(_after(argv, b"auth", 1), b"auth2", 2)
         case _:
-            return list(argv)
+            pass
+    return shown
 
 
 def _config(pairs: Sequence[bytes], hides: Callable[[bytes], bool]) -> list[bytes]:

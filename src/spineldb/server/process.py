@@ -16,7 +16,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def _allow_descriptors(wanted: int) -> int:
 
 
 @contextmanager
-def pid_file(path: str) -> Iterator[None]:
+def pid_file(path: str) -> Generator[None]:
     """Keep the process's number in a file while the server runs; an empty path keeps none.
 
     A file that cannot be written is no reason not to serve: it is logged.

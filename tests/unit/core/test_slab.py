@@ -79,11 +79,16 @@ def test_moving_out_of_sparse_slabs_empties_them(slabs: SlabsProbe) -> None:
         if i % 10:
             slabs.free(ref, 32)
     assert slabs.committed > 3_000_000
-    moved = [slabs.move(ref, 32) if slabs.sparse(ref, 32) else ref for ref in kept]
+    moved = [slabs.move(ref, 32) if slabs.sparse(ref) else ref for ref in kept]
     assert slabs.committed < 1_500_000
     for i, ref in enumerate(moved):
         assert slabs.read(ref, 32) == bytes([i * 10 % 251]) * 32
     assert slabs.used == len(kept) * 32
+
+
+@pytest.mark.parametrize("size", [16, 4096, 32_768, 32_769, 200_000])
+def test_what_has_a_span_for_itself_is_not_sparse(slabs: SlabsProbe, size: int) -> None:
+    assert not slabs.sparse(slabs.alloc(size))
 
 
 def test_the_reserve_ends() -> None:

@@ -29,6 +29,13 @@ def test_a_deadline_that_has_passed_comes_at_the_next_tick() -> None:
     assert fired(wheel, NOW + 16) == [1]
 
 
+def test_the_last_deadline_of_all_does_not_come_now() -> None:
+    wheel = WheelProbe(SlabsProbe(), NOW)
+    wheel.push((1 << 63) - 1, 1)
+    assert fired(wheel, NOW + 86_400_000) == []
+    assert wheel.next_ms > NOW + (1 << 50)
+
+
 def test_a_far_deadline_comes_early_and_never_late() -> None:
     day = 86_400_000
     wheel = WheelProbe(SlabsProbe(), NOW)

@@ -199,7 +199,7 @@ def test_a_wait_that_takes_too_long_is_answered_otherwise(party: Party) -> None:
         began = asyncio.get_running_loop().time()
         assert waiter.say("TAKE k 0.25") == NOTHING
         assert party.engine.blocking.waiting_for_time == 1
-        while (reply := waiter.hear()) == NOTHING:  # noqa: ASYNC110 - a timer ends it
+        while (reply := waiter.hear()) == NOTHING:
             await asyncio.sleep(0.05)
         return reply, asyncio.get_running_loop().time() - began
 

@@ -183,7 +183,7 @@ def test_a_pause_of_everything_ends_by_itself(party: Party) -> None:
         assert client.say("PING") == NOTHING
         assert client.say("CLIENT UNPAUSE") == NOTHING
         began = clock.unix_ms()
-        while party.engine.clients.paused.value:  # noqa: ASYNC110 - a timer ends it
+        while party.engine.clients.paused.value:
             await asyncio.sleep(0.001)
         assert clock.unix_ms() - began < 1000
         assert [client.hear(), client.hear()] == ["PONG", "OK"]
