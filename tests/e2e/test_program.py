@@ -260,6 +260,25 @@ def test_a_descriptor_limit_too_low_lowers_max_clients(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+def worked(server: servers.Server) -> float:
+    """Return the seconds of CPU it has used; the scheduler counts nanoseconds."""
+    counted = Path(f"/proc/{server.process.pid}/schedstat").read_text()
+    return int(counted.split()[0]) / 1e9
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="needs schedstat")
+def test_an_idle_server_rests(start_server: StartServer) -> None:
+    """Under 1 % of a core where nothing disturbs it; a timer that never sleeps would take 100."""
+    server = start_server()
+    with server.client() as client:
+        for command in (["PING"], ["SET", "key", "value", "EX", "1000"], ["FLUSHALL"]):
+            client.call(*command)
+            time.sleep(0.3)  # what is left to do after it
+            before = worked(server)
+            time.sleep(1)
+            assert worked(server) - before < 0.03
+
+
 # -- the stop ------------------------------------------------------------------------------------
 
 
