@@ -159,6 +159,22 @@ def test_a_misplaced_password_is_asked_for(tmp_path: Path, start_server: StartSe
         assert client.call("AUTH", "open sesame") == "OK"
 
 
+def test_the_originals_files_start_it(tmp_path: Path, start_server: StartServer) -> None:
+    """The minimal configuration of its install chapter, and more of what its documents show."""
+    (tmp_path / "config.toml").write_text(
+        'host = "127.0.0.1"\nport = 7878\nmax_clients = 1000\nmaxmemory = "512mb"\n'
+        'maxmemory_policy = "allkeys-lru"\nlog_level = "debug"\n'
+        "[persistence]\nspldb_enabled = true\naof_enabled = true\n"
+        'aof_path = "spineldb.aof"\nappendfsync = "everysec"\n'
+        "save_rules = [ { seconds = 900, changes = 1 } ]\n"
+        '[security]\nallowed_fetch_domains = ["*.example.com"]\nacl_file = "users.json"\n'
+    )
+    server = start_server(folder=tmp_path)
+    assert "security.acl_file is deprecated: it belongs at acl_file" in server.log
+    assert "aof_enabled has no effect" in server.log
+    assert "maxmemory=536870912" in settled(server, "ready to accept connections")
+
+
 # -- the start -----------------------------------------------------------------------------------
 
 
