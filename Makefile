@@ -21,6 +21,7 @@ $(VENV)/.stamp: pyproject.toml
 
 build/release/.stamp: $(VENV)/.stamp $(SOURCES)
 	$(PY) -m pip install -q --no-build-isolation -e .
+	$(PY) -m compileall -q src
 	mkdir -p $(@D) && touch $@
 
 build/debug/.stamp build/sanitize/.stamp: build/%/.stamp: $(VENV)/.stamp $(SOURCES) $(COPIED)

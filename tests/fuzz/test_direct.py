@@ -21,8 +21,8 @@ import pytest
 from spineldb import commands
 from spineldb.engine.command import CommandTable
 from tests.support.embedded import Embedded
-from tests.support.requests import Requests, broken_bytes, encoded, split
-from tests.support.wire import Fault, check_reply, split_replies
+from tests.support.requests import Requests, broken_bytes, split
+from tests.support.wire import Fault, check_reply, encoded, split_replies
 
 TABLE = CommandTable(commands.FAMILIES)
 UNFIT = frozenset({"shutdown", "client|pause", "config|set", "config|rewrite"})

@@ -5,9 +5,41 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
+from spineldb.client import INCOMPLETE, Decoder
 from tests.support.wire import encoded, pipeline, reply_end
 
 RECEIVE = 1 << 16
+
+
+class Replica:
+    """A replica of a real server: what it propagates, as lists of words."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket.sendall(b"SYNC\r\n")
+        self.decoder = Decoder()
+        stream = self.socket.makefile("rb", buffering=0)
+        while not (line := stream.readline()).startswith(b"$"):
+            assert line.startswith((b"\n", b"*")), line  # it still prepares its snapshot
+        left = int(line[1:])
+        while left:
+            left -= len(stream.read(left) or b"")
+
+    def close(self) -> None:
+        """Stop replicating."""
+        self.socket.close()
+
+    def until(self, marker: Sequence[bytes]) -> list[list[bytes]]:
+        """Return what is propagated before a request that somebody sent to mark the place."""
+        requests: list[list[bytes]] = []
+        while True:
+            request = self.decoder.next()
+            if request is INCOMPLETE:
+                self.decoder.feed(self.socket.recv(RECEIVE))
+            elif request == list(marker):
+                return requests
+            else:
+                requests.append(request)
 
 
 class Peer:

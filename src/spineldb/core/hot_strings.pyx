@@ -300,7 +300,7 @@ cdef int getset(Call call, Slice* argv, int argc) except -1:
     else:
         return call.refuse(WRONG_TYPE)
     put(call, &argv[1], &argv[2], &found, -1)
-    return 0
+    return propagate_set(call, &argv[1], &argv[2], -1, False)
 
 
 cdef int delete_found(Call call, Slice* key, Found* found) except -1:
