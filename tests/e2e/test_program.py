@@ -159,6 +159,22 @@ def test_a_misplaced_password_is_asked_for(tmp_path: Path, start_server: StartSe
         assert client.call("AUTH", "open sesame") == "OK"
 
 
+def test_the_originals_files_start_it(tmp_path: Path, start_server: StartServer) -> None:
+    """The minimal configuration of its install chapter, and more of what its documents show."""
+    (tmp_path / "config.toml").write_text(
+        'host = "127.0.0.1"\nport = 7878\nmax_clients = 1000\nmaxmemory = "512mb"\n'
+        'maxmemory_policy = "allkeys-lru"\nlog_level = "debug"\n'
+        "[persistence]\nspldb_enabled = true\naof_enabled = true\n"
+        'aof_path = "spineldb.aof"\nappendfsync = "everysec"\n'
+        "save_rules = [ { seconds = 900, changes = 1 } ]\n"
+        '[security]\nallowed_fetch_domains = ["*.example.com"]\nacl_file = "users.json"\n'
+    )
+    server = start_server(folder=tmp_path)
+    assert "security.acl_file is deprecated: it belongs at acl_file" in server.log
+    assert "aof_enabled has no effect" in server.log
+    assert "maxmemory=536870912" in settled(server, "ready to accept connections")
+
+
 # -- the start -----------------------------------------------------------------------------------
 
 
@@ -258,6 +274,25 @@ def test_a_descriptor_limit_too_low_lowers_max_clients(tmp_path: Path) -> None:
         assert "max_clients is lowered" in server.log
     finally:
         assert server.stop() == 0
+
+
+def worked(server: servers.Server) -> float:
+    """Return the seconds of CPU it has used; the scheduler counts nanoseconds."""
+    counted = Path(f"/proc/{server.process.pid}/schedstat").read_text()
+    return int(counted.split()[0]) / 1e9
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="needs schedstat")
+def test_an_idle_server_rests(start_server: StartServer) -> None:
+    """Under 1 % of a core where nothing disturbs it; a timer that never sleeps would take 100."""
+    server = start_server()
+    with server.client() as client:
+        for command in (["PING"], ["SET", "key", "value", "EX", "1000"], ["FLUSHALL"]):
+            client.call(*command)
+            time.sleep(0.3)  # what is left to do after it
+            before = worked(server)
+            time.sleep(1)
+            assert worked(server) - before < 0.03
 
 
 # -- the stop ------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ def test_twenty_servers_leave_nothing_behind(loops: Loops) -> None:
     """No task, no timer, no descriptor, no thread, no object."""
     with asyncio.Runner(loop_factory=loops) as runner:
         runner.run(serve_once())  # what is made once for all has been made
+        gc.collect()  # what other tests have left
         before, threads = descriptors(), threading.active_count()
         left: list[weakref.ref[object]] = []
 

@@ -126,6 +126,8 @@ def _cannot_start(error: OSError, output: Output) -> None:
 
 def _greet(server: Server) -> None:
     settings = server.engine.settings
+    if settings.persistence.aof_enabled:
+        log.warning("aof_enabled has no effect: this version keeps data in memory only")
     log.info(
         "ready to accept connections",
         version=SPINELDB_VERSION,

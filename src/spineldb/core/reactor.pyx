@@ -617,7 +617,7 @@ cdef class Reactor(Network):
         self.detach()
         self.event_next = self.event_count = 0
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Stop for good, and give the descriptors back."""
         self.stop()
         self.close_descriptors()

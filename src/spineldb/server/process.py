@@ -55,9 +55,11 @@ def report_crashes(log_descriptor: int = -1) -> None:
     `crash.report_to` names the log file's descriptor anew after it was reopened.
     """
     faulthandler.enable(all_threads=False)
+    system = os.uname()  # not platform.platform(), which searches the interpreter's file
     crash.install(
         f"SpinelDB {SPINELDB_VERSION}, {platform.python_implementation()} "
-        f"{platform.python_version()} ({platform.python_compiler()}), {platform.platform()}",
+        f"{platform.python_version()} ({platform.python_compiler()}), "
+        f"{system.sysname} {system.release} {system.machine}",
         log_descriptor,
     )
 

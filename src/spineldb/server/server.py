@@ -97,7 +97,7 @@ class Server:
             self._listeners.open(sockets)
         except OSError:
             self._listeners.close()
-            self.network.close()
+            self.network.release()
             raise
         self.engine.lifecycle.on_stop.append(self._on_stop)
         self.cron.start()
@@ -134,7 +134,7 @@ class Server:
             if not self.network.sending:
                 break
             await asyncio.sleep(DRAIN_SECONDS / DRAIN_LOOKS)
-        self.network.close()
+        self.network.release()
 
     async def __aenter__(self) -> Self:
         """Start on what the settings say."""
