@@ -20,6 +20,9 @@ cdef enum:
     SIZE_BINS = 64               # Keysizes: bin n has sizes from 2^(n-1) to 2^n, bin 0 empty ones
     SIZE_KINDS = 8
 
+cdef struct Sizes:
+    int64_t bins[SIZE_KINDS][SIZE_BINS]
+
 cdef class Database:
     cdef readonly Keyspace keyspace
     cdef readonly int index
@@ -27,7 +30,7 @@ cdef class Database:
     cdef Table* table
     cdef Wheel* wheel
     cdef readonly int64_t deadlines          # keys that have one
-    cdef int64_t sizes[SIZE_KINDS][SIZE_BINS]
+    cdef Sizes* sizes                        # of all keys, by kind: for INFO keysizes
     cdef readonly dict watched               # key -> list of sessions that WATCH it
     cdef public dict awaited                 # key -> who is blocked on it (engine/blocking.py)
 

@@ -15,6 +15,7 @@ cimport cython
 from spineldb.clock cimport monotonic_ns
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove, memset
 
 from spineldb.core.entry cimport (
@@ -124,6 +125,9 @@ cdef class Database:
         self.slabs = keyspace.slabs
         self.table = table_new(keyspace.slabs, &keyspace.hash_key, entry_key)
         self.wheel = wheel_new(keyspace.slabs, keyspace.now_ms)
+        self.sizes = <Sizes*>calloc(1, sizeof(Sizes))
+        if self.sizes is NULL:
+            raise MemoryError
         self.watched = {}
         self.awaited = {}
 
@@ -133,6 +137,7 @@ cdef class Database:
             table_delete(self.table)
         if self.wheel is not NULL:
             wheel_delete(self.wheel)
+        free(self.sizes)
 
     # -- look-up ---------------------------------------------------------------------------------
 
@@ -156,7 +161,7 @@ cdef class Database:
 
     cdef void count_size(self, int kind, size_t size, int change) noexcept:
         if kind < SIZE_KINDS:
-            self.sizes[kind][size_bin(size)] += change
+            self.sizes.bins[kind][size_bin(size)] += change
 
     cdef void uncount(self, const uint8_t* entry) noexcept:
         """Take an entry that goes out of the sums."""
@@ -506,7 +511,8 @@ cdef class Database:
     def sizes_of(self, int kind) -> dict:
         """Return how many keys of a kind have which size: {0, 1, 2, 4 ...: keys}."""
         cdef int n
-        return {(1 << n) >> 1: self.sizes[kind][n] for n in range(SIZE_BINS) if self.sizes[kind][n]}
+        cdef int64_t* bins = self.sizes.bins[kind]
+        return {(1 << n) >> 1: bins[n] for n in range(SIZE_BINS) if bins[n]}
 
     def kind(self, bytes key) -> int:
         """Return the kind of a key's value (an index of `KIND_NAMES`), 0 if there is none."""
@@ -694,18 +700,15 @@ cdef class Database:
             self.table = table
             self.wheel = wheel
             self.deadlines = 0
-            memset(self.sizes, 0, sizeof(self.sizes))
+            memset(self.sizes, 0, sizeof(Sizes))
         return count
 
     def swap(self, Database other) -> None:
         """Exchange the contents of two databases; who watches or awaits a key stays."""
-        cdef int64_t sizes[SIZE_KINDS][SIZE_BINS]
         self.table, other.table = other.table, self.table
         self.wheel, other.wheel = other.wheel, self.wheel
         self.deadlines, other.deadlines = other.deadlines, self.deadlines
-        memcpy(sizes, self.sizes, sizeof(sizes))
-        memcpy(self.sizes, other.sizes, sizeof(sizes))
-        memcpy(other.sizes, sizes, sizeof(sizes))
+        self.sizes, other.sizes = other.sizes, self.sizes
 
     def watch(self, bytes key, Session session) -> None:
         """Mark `session` when `key` changes, until `unwatch`."""

@@ -75,9 +75,9 @@ def faults(keyspace: Keyspace, held: int = 0) -> list[str]:
             found.append(f"db{db.index}: {sums.misread} bad blocks")
         for kind in range(SIZE_KINDS):
             for size in range(SIZE_BINS):
-                if sums.sizes[kind][size] != db.sizes[kind][size]:
+                if sums.sizes[kind][size] != db.sizes.bins[kind][size]:
                     found.append(f"db{db.index}: sizes of kind {kind} in bin {size}: "
-                                 f"{sums.sizes[kind][size]}, counted {db.sizes[kind][size]}")
+                                 f"{sums.sizes[kind][size]}, counted {db.sizes.bins[kind][size]}")
     if used != keyspace.slabs.used:
         found.append(f"{used} bytes used, counted {keyspace.slabs.used}")
     return found
