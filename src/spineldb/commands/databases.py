@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 family = Family("server")
 
-INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 KEYSPACE = Category.KEYSPACE
 FLUSH_TIPS = ("request_policy:all_shards", "response_policy:all_succeeded")
 FLUSH_ADDED = {"4.0.0": "async", "6.2.0": "sync"}

@@ -18,7 +18,6 @@ from spineldb.core.resp cimport (
     Slice,
     out_array,
     out_bulk,
-    out_bulk_block,
     out_int,
     out_null,
     out_raw,
@@ -58,14 +57,6 @@ cdef inline int reply_ok(Call call) noexcept:
 
 cdef inline int reply_int(Call call, int64_t value) noexcept:
     out_int(call.out, value)
-    return 0
-
-
-cdef inline int reply_slice(Call call, const Slice* value) noexcept:
-    if value.block is not NULL:
-        out_bulk_block(call.out, value.block)
-    else:
-        out_bulk(call.out, value.data, value.size)
     return 0
 
 

@@ -895,12 +895,12 @@ cdef class Keyspace:
         """Queue a walk that moves entries out of sparsely used slabs."""
         if not self.defragmenting:
             self.defragmenting = True
-            self.work.add(Defragment.of(self))
+            self.work.add(begun(Defragment(), self))
 
     def age(self) -> None:
         """Queue a walk that saturates the access clocks that would soon seem young again."""
         if not self.lfu:
-            self.work.add(Ageing.of(self))
+            self.work.add(begun(Ageing(), self))
 
     def run_work(self, int64_t budget_us) -> bool:
         """Do queued work for at most `budget_us`; tell whether some is left."""
@@ -955,57 +955,54 @@ cdef int free_visited(void* context, uint64_t hash, Ref* ref) except -2:
     return 0
 
 
-cdef class Defragment(Work):
+cdef class Walk(Work):
+    """Go through the tables of all databases, slice by slice. Subclasses say what for."""
+
+    cdef Keyspace keyspace
+    cdef int index
+    cdef uint64_t position
+
+    cdef bint walk(self, Table* table) except -1:
+        """Take one slice of a table from `position` on; True at its end."""
+        return True
+
+    cdef int finish(self) except -1:
+        """All tables have been walked."""
+        return 0
+
+    cdef bint step(self, int64_t until_ns) except -1:
+        while self.index < len(self.keyspace.databases):
+            if self.walk(self.keyspace.database(self.index).table):
+                self.index += 1
+                self.position = 0
+            if monotonic_ns() >= until_ns:
+                return False
+        self.finish()
+        return True
+
+
+cdef Walk begun(Walk job, Keyspace keyspace):
+    job.keyspace = keyspace
+    return job
+
+
+cdef class Defragment(Walk):
     """Move entries out of slabs that are mostly empty, so that these go back to the system."""
 
-    cdef Keyspace keyspace
-    cdef int index
-    cdef uint64_t position
+    cdef bint walk(self, Table* table) except -1:
+        return table_defragment(table, &self.position, WALK_SLICE, entry_size,
+                                &self.keyspace.moved_entries)
 
-    @staticmethod
-    cdef Defragment of(Keyspace keyspace):
-        cdef Defragment job = Defragment.__new__(Defragment)
-        job.keyspace = keyspace
-        return job
-
-    cdef bint step(self, int64_t until_ns) except -1:
-        cdef Database db
-        while self.index < len(self.keyspace.databases):
-            db = self.keyspace.database(self.index)
-            if table_defragment(db.table, &self.position, WALK_SLICE, entry_size,
-                                &self.keyspace.moved_entries):
-                self.index += 1
-                self.position = 0
-            if monotonic_ns() >= until_ns:
-                return False
+    cdef int finish(self) except -1:
         self.keyspace.defragmenting = False
-        return True
+        return 0
 
 
-cdef class Ageing(Work):
+cdef class Ageing(Walk):
     """Write 0 (long ago) into access clocks older than half a cycle, before it comes round."""
 
-    cdef Keyspace keyspace
-    cdef int index
-    cdef uint64_t position
-
-    @staticmethod
-    cdef Ageing of(Keyspace keyspace):
-        cdef Ageing job = Ageing.__new__(Ageing)
-        job.keyspace = keyspace
-        return job
-
-    cdef bint step(self, int64_t until_ns) except -1:
-        cdef Database db
-        while self.index < len(self.keyspace.databases):
-            db = self.keyspace.database(self.index)
-            if table_walk(db.table, &self.position, WALK_SLICE, age_visited,
-                          <void*>self.keyspace):
-                self.index += 1
-                self.position = 0
-            if monotonic_ns() >= until_ns:
-                return False
-        return True
+    cdef bint walk(self, Table* table) except -1:
+        return table_walk(table, &self.position, WALK_SLICE, age_visited, <void*>self.keyspace)
 
 
 cdef int age_visited(void* context, uint64_t hash, Ref* ref) except -2:
