@@ -13,10 +13,10 @@ from spineldb.engine.command import ADMIN, LOADING, NOSCRIPT, STALE, Family
 from spineldb.engine.reply import Verbatim
 
 if TYPE_CHECKING:
+    from spineldb.core.commandlog import CommandLog
     from spineldb.core.dispatch import Command
     from spineldb.engine.context import Context
     from spineldb.engine.reply import Reply
-    from spineldb.observability.commandlog import CommandLog
 
 family = Family("server")
 slowlog = family.container("SLOWLOG", since="2.2.12", help_since="6.2.0")
@@ -53,7 +53,7 @@ def slowlog_get(ctx: Context, *count: bytes) -> Reply:
     if len(count) > 1:
         raise errors.UnknownSubcommandOrArity(ctx.argv[1], "slowlog")
     wanted = read_count(count[0]) if count else DEFAULT_COUNT
-    return entries(ctx.engine.observer.slow, wanted)
+    return entries(ctx, ctx.engine.observer.slow, wanted)
 
 
 @slowlog.command("SLOWLOG LEN", LOG_FLAGS, since="2.2.12", tips=LENGTH_TIPS)
@@ -81,7 +81,7 @@ def commandlog_get(ctx: Context, count: bytes, kind: bytes) -> Reply:
     -1 means all. O(N) in the entries returned.
     """
     log = log_of(ctx, kind)
-    return entries(log, read_count(count))
+    return entries(ctx, log, read_count(count))
 
 
 @commandlog.command(
@@ -128,12 +128,12 @@ def read_count(word: bytes) -> int:
         raise errors.LogCount from None
 
 
-def entries(log: CommandLog, count: int) -> Reply:
+def entries(ctx: Context, log: CommandLog, count: int) -> Reply:
     """Write the newest entries of a log."""
     return [
-        [entry.id, entry.at, entry.amount, [*entry.argv], entry.address.encode(),
-         entry.client_name.encode()]
-        for entry in log.newest(count)
+        [number, command.at, amount, [*shown], command.address.encode(),
+         command.client_name.encode()]
+        for number, amount, command, shown in ctx.engine.observer.entries(log, count)
     ]  # fmt: skip
 
 

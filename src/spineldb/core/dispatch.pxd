@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from spineldb.core.call cimport Body, BodyFunction, Call
+from spineldb.core.commandlog cimport CommandLog, Measured
 from spineldb.core.effects cimport Effects
 from spineldb.core.keyspace cimport Keyspace
 from spineldb.core.resp cimport Request, Slice
@@ -28,8 +29,6 @@ cpdef enum Gate:                 # what may stand between a command and its exec
 cdef enum:
     NAME_MAX_BYTES = 32          # longest name the command index holds
     LATENCY_BINS = 160           # four to each power of two of nanoseconds
-    SHOWN_ARGUMENTS = 32         # of a request, in the slow log
-    SHOWN_BYTES = 128            # of each
 
 cdef class Command:
     cdef readonly str name                   # "get", "client|list"
@@ -52,11 +51,6 @@ cdef struct Indexed:
     uint8_t size
     void* command                            # borrowed: `commands` owns
 
-cdef class Measured:
-    cdef readonly list argv
-    cdef readonly int argc
-    cdef readonly int64_t ns, request_bytes, reply_bytes
-
 cdef class Dispatcher(Executor):
     cdef readonly Keyspace keyspace
     cdef readonly Effects effects
@@ -69,8 +63,10 @@ cdef class Dispatcher(Executor):
     cdef uint32_t raised                     # Gate bits in force for every session
     cdef readonly int64_t memory_limit       # maxmemory; 0: none
     cdef size_t memory_mark                  # GATE_MEMORY is in force above it: the limit, or none
-    cdef public int64_t watch_ns             # commands that last this long are told to the hooks
-    cdef public int64_t watch_bytes          # and those with a request or a reply of this size
+    cdef readonly CommandLog slow, large_requests, large_replies
+    cdef int64_t watch_ns                    # commands that last this long are recorded
+    cdef int64_t watch_bytes                 # and those with a request or a reply of this size
+    cdef public int64_t late_ns              # those that last this long are told to the hooks
     cdef public bint monitored               # somebody runs MONITOR
     cdef public bint track_latency
     cdef public int64_t commands_processed
@@ -95,6 +91,7 @@ cdef class Dispatcher(Executor):
     cdef int reject(self, Session session, Command command, object error) except -1
     cdef void silence(self, Session session, size_t start, int pieces) noexcept
     cdef int count_error(self, Session session, size_t start) except -1
+    cdef int record(self, Session session, Command command, Measured what) except -1
     cdef int count(self, Session session, Command command, size_t start) except -1
     cdef int finish(self, Session session, Request* request, Command command, size_t start,
                     int pieces) except -1

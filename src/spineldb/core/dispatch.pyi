@@ -3,6 +3,7 @@ from enum import IntFlag
 from typing import Any, Final, Self
 
 from spineldb.core.call import Call
+from spineldb.core.commandlog import CommandLog
 from spineldb.core.effects import Effects
 from spineldb.core.keyspace import Keyspace
 from spineldb.core.session import Executor, Session
@@ -64,23 +65,10 @@ class Command:
     def reset_statistics(self) -> None: ...
     def reset_latency(self) -> None: ...
 
-class Measured:
-    @property
-    def argv(self) -> list[bytes]: ...
-    @property
-    def argc(self) -> int: ...
-    @property
-    def ns(self) -> int: ...
-    @property
-    def request_bytes(self) -> int: ...
-    @property
-    def reply_bytes(self) -> int: ...
-
 class Dispatcher(Executor):
     hooks: Any
     gates: tuple[tuple[int, Callable[[Session, Command, list[bytes]], object]], ...]
-    watch_ns: int
-    watch_bytes: int
+    late_ns: int
     monitored: bool
     track_latency: bool
     commands_processed: int
@@ -90,6 +78,13 @@ class Dispatcher(Executor):
     def __init__(
         self, effects: Effects, context: Call, gates: tuple[Any, ...] = (), hooks: object = None
     ) -> None: ...
+    @property
+    def slow(self) -> CommandLog: ...
+    @property
+    def large_requests(self) -> CommandLog: ...
+    @property
+    def large_replies(self) -> CommandLog: ...
+    def arm(self) -> None: ...
     @property
     def keyspace(self) -> Keyspace: ...
     @property

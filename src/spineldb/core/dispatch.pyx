@@ -22,6 +22,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from spineldb.clock cimport monotonic_ns, wall_ms
 from spineldb.core.call cimport Deferred
+from spineldb.core.commandlog cimport CommandLog, Measured, measured, request_bytes
 from spineldb.core.crash cimport running
 from spineldb.core.keyspace cimport Database
 from spineldb.core.resp cimport out_error, out_truncate, out_value
@@ -40,6 +41,8 @@ cdef extern from "Python.h":
 cdef enum:
     STACK_ARGUMENTS = 16                 # a Python body with fewer gets them without a tuple
     DEBT_US = 1000                       # of freeing, in a turn that writes while much waits for it
+
+cdef int64_t NEVER = <int64_t>1 << 62
 
 #: Returned by a gate: the request waits, unexecuted, until its session is woken.
 POSTPONE = object()
@@ -139,8 +142,8 @@ cdef class Dispatcher(Executor):
     """Runs the requests of all sessions, one at a time.
 
     `hooks` is called around commands: `admit(session)`, `leave(session)`, `deferred(context,
-    value)` (tells whether the client is parked), `monitor(session, argv)`, `watched(session,
-    command, measured)`, `failed(session, command, exception)`, `emergency(session, command, argv,
+    value)` (tells whether the client is parked), `monitor(session, argv)`, `late(session, command,
+    measured)`, `failed(session, command, exception)`, `emergency(session, command, argv,
     exception)`, `ready(effects)`.
     """
 
@@ -154,7 +157,11 @@ cdef class Dispatcher(Executor):
         self.commands = {}
         self.errors = {}
         self.memory_mark = <size_t>-1
-        self.watch_ns = self.watch_bytes = <int64_t>1 << 62
+        self.late_ns = NEVER
+        self.slow = CommandLog(10_000, 128)
+        self.large_requests = CommandLog(1 << 20, 128)
+        self.large_replies = CommandLog(1 << 20, 128)
+        self.arm()
         self.track_latency = True
 
     def __dealloc__(self):
@@ -492,10 +499,31 @@ cdef class Dispatcher(Executor):
         if spent >= self.watch_ns or size >= self.watch_bytes or (
             request_bytes(request) >= self.watch_bytes
         ):
-            self.hooks.watched(session, command, measured(request, spent, size))
+            self.record(session, command, measured(session, request, spent, size))
         if session.flags & (REPLY_OFF | REPLY_SKIP | REPLY_SKIP_NEXT):
             self.silence(session, start, pieces)
         return 0
+
+    cdef int record(self, Session session, Command command, Measured what) except -1:
+        """Keep a command that was slow or big, and tell of one that took very long."""
+        if not command.skips_slowlog:
+            self.slow.consider(what.ns // 1000, what)
+            self.large_requests.consider(what.request_bytes, what)
+            self.large_replies.consider(what.reply_bytes, what)
+        if what.ns >= self.late_ns:
+            self.hooks.late(session, command, what)
+        return 0
+
+    def arm(self) -> None:
+        """Look up the smallest thresholds of all, after one of them was changed."""
+        cdef CommandLog log
+        self.watch_ns = self.late_ns
+        if self.slow.threshold >= 0:
+            self.watch_ns = min(self.watch_ns, self.slow.threshold * 1000)
+        self.watch_bytes = NEVER
+        for log in (self.large_requests, self.large_replies):
+            if log.threshold >= 0:
+                self.watch_bytes = min(self.watch_bytes, log.threshold)
 
     cdef int count(self, Session session, Command command, size_t start) except -1:
         """Count a call that is answered by what the output holds from `start`."""
@@ -603,45 +631,6 @@ cdef enum:
 
 cdef inline bytes slice_bytes(const Slice* slice):
     return PyBytes_FromStringAndSize(slice.data, <Py_ssize_t>slice.size)
-
-
-cdef int64_t request_bytes(const Request* request) noexcept nogil:
-    """How big a request is: as received, or the sum of its arguments if it is not in one piece."""
-    cdef int64_t total = <int64_t>request.raw_size
-    cdef int i
-    if request.raw is NULL:
-        total = 0
-        for i in range(request.argc):
-            total += <int64_t>request.argv[i].size
-    return total
-
-
-cdef class Measured:
-    """What a command took, and its arguments as logs keep them: few, short, the rest counted."""
-
-    def __repr__(self) -> str:
-        return f"<measured {self.argv} {self.ns} ns>"
-
-
-cdef Measured measured(const Request* request, int64_t ns, int64_t reply_bytes):
-    cdef Measured made = Measured.__new__(Measured)
-    cdef int shown = request.argc if request.argc <= SHOWN_ARGUMENTS else SHOWN_ARGUMENTS - 1
-    cdef int i
-    made.argv = [glimpse(&request.argv[i]) for i in range(shown)]
-    if shown < request.argc:
-        made.argv.append(b"... (%d more arguments)" % (request.argc - shown))
-    made.argc = request.argc
-    made.ns = ns
-    made.request_bytes = request_bytes(request)
-    made.reply_bytes = reply_bytes
-    return made
-
-
-cdef bytes glimpse(const Slice* slice):
-    """The beginning of an argument; a big one is not copied to be logged."""
-    if slice.size <= SHOWN_BYTES:
-        return slice_bytes(slice)
-    return slice.data[:<size_t>SHOWN_BYTES] + b"... (%d more bytes)" % (slice.size - SHOWN_BYTES)
 
 
 cdef list arguments(const Request* request):

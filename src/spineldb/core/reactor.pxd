@@ -12,6 +12,7 @@ cdef class Socket(Connection):
     """A client on a plain TCP or unix socket."""
     cdef int fd                  # -1 when it is closed
     cdef int polled              # what it is polled for: READABLE, WRITABLE
+    cdef bint sends_blocks       # its last argument was received into a block: so may its next be
     cdef bint unread             # the last read filled its buffer: there may be more
 
     cdef int adopt(self, int fd) except -1
@@ -30,6 +31,7 @@ cdef class Listener:
     cdef readonly object socket  # the bound socket; the listener owns it
     cdef readonly str name       # "127.0.0.1:7878", "[::]:7878", "/run/spinel.sock"
     cdef object accepted         # who takes the descriptors, or None: the reactor itself
+    cdef bytes remote_congestion # of clients from other machines, or None: what they inherit
     cdef int fd
     cdef bint is_unix
     cdef str last_local          # the local address of the last client: usually everyone's

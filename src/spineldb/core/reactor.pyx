@@ -53,6 +53,7 @@ cdef extern from * nogil:
     """
     #include <arpa/inet.h>
     #include <netinet/in.h>
+    #include <netinet/tcp.h>
     #include <stdio.h>
     #include <string.h>
     #include <sys/socket.h>
@@ -75,12 +76,27 @@ cdef extern from * nogil:
         }
         return 0;
     }
+
+    static int is_local(const struct sockaddr_storage *storage) {
+        if (storage->ss_family == AF_INET)
+            return ntohl(((const struct sockaddr_in *)storage)->sin_addr.s_addr) >> 24 == 127;
+        return storage->ss_family == AF_INET6
+            && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)storage)->sin6_addr);
+    }
+
+    #ifndef TCP_CONGESTION
+    #define TCP_CONGESTION -1       /* setsockopt refuses it; nobody asks for it here */
+    #endif
     """
     struct sockaddr_storage:
         pass
     enum:
         SHUT_RDWR
+        IPPROTO_TCP
+        TCP_CONGESTION
     int format_address(const sockaddr_storage* storage, char* text, int size)
+    int is_local(const sockaddr_storage* storage)
+    int setsockopt(int fd, int level, int option, const void* value, socklen_t size)
     int getsockname(int fd, sockaddr* address, socklen_t* size)
     int getpeername(int fd, sockaddr* address, socklen_t* size)
     int shutdown(int fd, int how)
@@ -97,7 +113,8 @@ cdef enum:
     VECTORS = 64                 # parts of one writev
     ADDRESS_TEXT = 64            # bytes of an address written out
     COMPLAIN_MS = 10000          # the lack of descriptors is logged this often
-    BLOCK_RECEIVE = 262144       # bytes of a big argument received at once
+    BLOCK_RECEIVE = 1048576      # bytes of a big argument received at once
+    HEADER_RECEIVE = 4096        # bytes received at first from a client whose arguments are big
     DRAIN = 16                   # buffers of unread input thrown away before closing
 
 cdef int64_t NEVER = 9223372036854775807
@@ -128,6 +145,7 @@ cdef class Socket(Connection):
         """Receive what has come, up to a buffer full, and execute it."""
         cdef Network network = self.network
         cdef size_t kept = self.kept_size
+        cdef size_t most = RECEIVE
         cdef ssize_t result
         if self.parser.block is not NULL:
             return self.read_block()
@@ -145,9 +163,13 @@ cdef class Socket(Connection):
                 return 0
         else:
             # Received behind a copy of what was kept: most leftovers are gone at the next call.
-            result = c_recv(self.fd, network.input + kept, RECEIVE, 0)
+            # What comes with the header of a big argument is copied into its block, so it is little.
+            if self.sends_blocks:
+                most = HEADER_RECEIVE
+                self.sends_blocks = False
+            result = c_recv(self.fd, network.input + kept, most, 0)
             if result > 0:
-                self.unread = result == RECEIVE
+                self.unread = <size_t>result == most
                 network.total_reads_processed += 1
                 if kept == 0:
                     return self.received(network.input, result)
@@ -174,6 +196,7 @@ cdef class Socket(Connection):
         if result <= 0:
             return self.read_failed(result)
         self.unread = <size_t>result == room + RECEIVE
+        self.sends_blocks = True
         network.total_reads_processed += 1
         if <size_t>result <= room:
             self.count_input(result)
@@ -318,11 +341,13 @@ cdef class Stream(Connection):
 cdef class Listener:
     """A listening socket in the reactor's poller."""
 
-    def __init__(self, reactor: Reactor, sock: object, name: str, accepted: object = None) -> None:
+    def __init__(self, reactor: Reactor, sock: object, name: str, accepted: object = None,
+                 remote_congestion: bytes | None = None) -> None:
         self.reactor = reactor
         self.socket = sock
         self.name = name
         self.accepted = accepted
+        self.remote_congestion = remote_congestion
         self.fd = sock.fileno()
         self.is_unix = sock.family == socket.AF_UNIX
         self.last_local = f"{name}:0" if self.is_unix else name
@@ -364,7 +389,7 @@ cdef class Listener:
                 client.flags |= UNIX_SOCKET
                 client.address = client.local_address = self.last_local
             else:
-                client.address = peer_address(fd)
+                client.address = peer_address(fd, self.remote_congestion)
                 local = local_address(fd)
                 if local != self.last_local:
                     self.last_local = local
@@ -407,13 +432,17 @@ cdef int open_reserve():
         return -1
 
 
-cdef str peer_address(int fd):
+cdef str peer_address(int fd, bytes congestion):
+    """Where a client comes from. One from elsewhere gets the congestion control given, if any."""
     cdef sockaddr_storage storage
     cdef socklen_t size = sizeof(storage)
     cdef char[ADDRESS_TEXT] text
     cdef int length = 0
     if getpeername(fd, <sockaddr*>&storage, &size) == 0:
         length = format_address(&storage, text, ADDRESS_TEXT)
+        if congestion is not None and not is_local(&storage):
+            setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, PyBytes_AS_STRING(congestion),
+                       <socklen_t>PyBytes_GET_SIZE(congestion))
     return text[:length].decode("ascii") if length > 0 else "?:0"
 
 
@@ -568,13 +597,15 @@ cdef class Reactor(Network):
 
     # -- listeners
 
-    def listen(self, sock: object, name: str, accepted: object = None) -> Listener:
+    def listen(self, sock: object, name: str, accepted: object = None,
+               remote_congestion: bytes | None = None) -> Listener:
         """Accept from a bound, listening socket.
 
         `accepted(descriptor)` gets each new connection; without it the reactor serves it itself.
-        Options that clients inherit (TCP_NODELAY, keepalive) are set on the listening socket.
+        Options that clients inherit (TCP_NODELAY, keepalive) are set on the listening socket;
+        `remote_congestion` is the congestion control that those from other machines do not inherit.
         """
-        listener = Listener(self, sock, name, accepted)
+        listener = Listener(self, sock, name, accepted, remote_congestion)
         sock.setblocking(False)
         if poller_add(self.poller, listener.fd,
                       <void*>(<Py_ssize_t><void*>listener | LISTENER)) < 0:

@@ -14,7 +14,8 @@ from spineldb.observability.logging import get_log
 
 if TYPE_CHECKING:
     from spineldb.core.call import Deferred
-    from spineldb.core.dispatch import Command, Measured
+    from spineldb.core.commandlog import Measured
+    from spineldb.core.dispatch import Command
     from spineldb.core.effects import Effects
     from spineldb.core.session import Session
     from spineldb.engine.blocking import Blocking
@@ -59,9 +60,9 @@ class Hooks:
         """Show a command to the clients that run MONITOR."""
         self._observer.show(session, argv)
 
-    def watched(self, session: Session, command: Command, measured: Measured) -> None:
-        """Record a command that was slow, or whose request or reply was big."""
-        self._observer.record(session, command, measured)
+    def late(self, session: Session, command: Command, measured: Measured) -> None:
+        """Record a command that others had to wait for."""
+        self._observer.late(session, command, measured)
 
     def failed(self, session: Session, command: Command | None, error: BaseException) -> None:
         """Log a failure of ours: the traceback and the command's name, never its values."""

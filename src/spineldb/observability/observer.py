@@ -1,8 +1,9 @@
 """Who looks over the server's shoulder: MONITOR, the slow log, latency events.
 
-The dispatcher tells of a command only when somebody could be interested: it knows the smallest
-threshold of all (`arm` sets it), so an ordinary command costs two comparisons. A command that held
-the server up for long is logged whatever the thresholds say, without its arguments.
+The dispatcher keeps the slow log and its siblings itself: it knows the smallest threshold of all
+(`arm` sets it), so an ordinary command costs two comparisons. It tells here of commands that others
+had to wait for. One that held the server up for long is logged whatever the thresholds say, without
+its arguments.
 """
 
 from __future__ import annotations
@@ -11,19 +12,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from spineldb import clock
-from spineldb.observability.commandlog import CommandLog
 from spineldb.observability.latency import Latency
 from spineldb.observability.logging import get_log
 from spineldb.observability.redaction import redacted
 
 if TYPE_CHECKING:
-    from spineldb.core.dispatch import Command, Dispatcher, Measured
+    from spineldb.core.commandlog import CommandLog, Measured
+    from spineldb.core.dispatch import Command, Dispatcher
     from spineldb.core.session import Session
 
 log = get_log(__name__)
 
 NEVER = 1 << 62
-DEFAULT_BIG_BYTES = 1 << 20
 LONG_NS = 100_000_000  # a command that takes longer stalls everybody: worth a line in the log
 
 
@@ -34,26 +34,23 @@ class Observer:
         self._dispatcher = dispatcher
         self._hides = hides
         self._monitors: dict[Session, None] = {}
-        self.slow = CommandLog(10_000, 128)
-        self.large_requests = CommandLog(DEFAULT_BIG_BYTES, 128)
-        self.large_replies = CommandLog(DEFAULT_BIG_BYTES, 128)
+        self.slow = dispatcher.slow
+        self.large_requests = dispatcher.large_requests
+        self.large_replies = dispatcher.large_replies
         self.latency = Latency()
         self.arm()
 
     def arm(self) -> None:
-        """Tell the dispatcher the smallest thresholds, after one of them was changed."""
-        slow_ns = self.slow.threshold * 1000 if self.slow.threshold >= 0 else NEVER
-        late_ns = self.latency.threshold_ms * 1_000_000 or NEVER
-        self._dispatcher.watch_ns = min(slow_ns, late_ns, LONG_NS)
-        sizes = [self.large_requests.threshold, self.large_replies.threshold]
-        self._dispatcher.watch_bytes = min([size for size in sizes if size >= 0], default=NEVER)
+        """Tell the dispatcher that a threshold was changed."""
+        self._dispatcher.late_ns = min(self.latency.threshold_ms * 1_000_000 or NEVER, LONG_NS)
+        self._dispatcher.arm()
 
-    def record(self, session: Session, command: Command, measured: Measured) -> None:
-        """Record a command that was slow or big."""
-        at, milliseconds = clock.unix_ms() // 1000, measured.ns // 1_000_000
+    def late(self, session: Session, command: Command, measured: Measured) -> None:
+        """Record a command that others had to wait for."""
+        milliseconds = measured.ns // 1_000_000
         if 0 < self.latency.threshold_ms <= milliseconds:
             fast = "fast" in command.declaration.flags.names
-            self.latency.sample("fast-command" if fast else "command", at, milliseconds)
+            self.latency.sample("fast-command" if fast else "command", measured.at, milliseconds)
         if measured.ns >= LONG_NS:
             log.warning(
                 "a command took long",
@@ -62,17 +59,16 @@ class Observer:
                 milliseconds=milliseconds,
                 client=session.id,
             )
-        if command.skips_slowlog:
-            return
-        amounts = (
-            (self.slow, measured.ns // 1000),
-            (self.large_requests, measured.request_bytes),
-            (self.large_replies, measured.reply_bytes),
-        )
-        for kept, amount in amounts:
-            if kept.concerns(amount):
-                shown = redacted(measured.argv, self._hides)
-                kept.add(at, amount, shown, session.address, session.name or "")
+
+    def entries(self, kept: CommandLog, count: int) -> list[tuple[int, int, Measured, list[bytes]]]:
+        """Return the newest entries of a log (-1: all).
+
+        Each is its number, its amount, the command, and what may be shown of its arguments.
+        """
+        return [
+            (number, amount, command, redacted(command.argv, self._hides))
+            for number, amount, command in kept.newest(count)
+        ]
 
     # -- MONITOR -----------------------------------------------------------------------------------
 

@@ -32,6 +32,8 @@ log = get_log(__name__)
 
 KEEPALIVE_PROBES = 3
 _KEEPALIVE_IDLE: int = getattr(socket, "TCP_KEEPIDLE", 0) or getattr(socket, "TCP_KEEPALIVE", 0)
+_CONGESTION: int = getattr(socket, "TCP_CONGESTION", 0)
+_UNPACED = (b"reno", b"cubic")  # the first is in every kernel, and everybody may take it
 
 # What binding answers when this machine has no such address, or no such kind of address.
 _MISSING = {errno.EADDRNOTAVAIL}
@@ -175,7 +177,8 @@ class Listeners:
                 _keep_alive(sock, self._settings.tcp_keepalive)
             sock.listen(self._settings.tcp_backlog)
             if kind != "tls":
-                return self._network.listen(sock, _name(sock))
+                remote = _hurry(sock) if kind != "unix" else None
+                return self._network.listen(sock, _name(sock), remote_congestion=remote)
             if self._encryption is None:
                 self._encryption = Encryption(self._network, self._settings)
             return self._network.listen(sock, _name(sock), self._encryption.accept)
@@ -297,6 +300,23 @@ def _keep_alive(sock: socket.socket, seconds: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, _KEEPALIVE_IDLE, seconds)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // 3, 1))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+
+
+def _hurry(sock: socket.socket) -> bytes | None:
+    """Have clients of this machine sent to without pacing; return the control for all others.
+
+    None if the system's control does not pace anyhow. See docs/decisions/0013.
+    """
+    if not _CONGESTION:
+        return None
+    usual = sock.getsockopt(socket.IPPROTO_TCP, _CONGESTION, 16).rstrip(b"\0")
+    if usual in _UNPACED:
+        return None
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, _CONGESTION, _UNPACED[0])
+    except OSError:
+        return None
+    return usual
 
 
 def _check_some(wanted: Iterable[Endpoint], opened: Mapping[Endpoint, list[Listener]]) -> None:

@@ -7,7 +7,6 @@ import io
 import pytest
 
 from spineldb.config.settings import Settings
-from spineldb.observability.commandlog import CommandLog
 from spineldb.observability.logging import configure
 from spineldb.observability.observer import quoted
 from spineldb.observability.redaction import redacted
@@ -64,8 +63,11 @@ def test_no_log_and_no_monitor_shows_a_secret(party: Party, request_line: bytes)
     client.ask(*request_line.split())
     output.close()
     shown = [
-        entry.argv for log in (observer.slow, observer.large_requests) for entry in log.newest(-1)
+        argv
+        for log in (observer.slow, observer.large_requests, observer.large_replies)
+        for *_, argv in observer.entries(log, -1)
     ]
+    assert shown
     assert b"s3cret" not in repr((shown, watcher.hear(), watcher.hear())).encode()
     assert "s3cret" not in stream.getvalue()
 
@@ -141,9 +143,9 @@ def test_a_slow_command_is_logged_and_a_fast_one_is_not() -> None:
     watch(party, client, slow=10_000)
     client.say("DEBUG SLEEP 0.05")
     client.say("PING")
-    (entry,) = party.engine.observer.slow.newest(-1)
+    ((_, amount, entry),) = party.engine.observer.slow.newest(-1)
     assert entry.argv == [b"DEBUG", b"SLEEP", b"0.05"]
-    assert entry.amount >= 50_000
+    assert amount >= 50_000
     assert (entry.address, entry.client_name) == ("127.0.0.1:1", "me")
 
 
@@ -153,7 +155,7 @@ def test_long_requests_are_logged_short(party: Party) -> None:
     client.ask("ECHO", "x" * 200)
     client.ask("MGET", *range(1, 36))
     client.ask("MGET", *range(1, 32))
-    full, many, long = party.engine.observer.slow.newest(3)
+    full, many, long = (entry for *_, entry in party.engine.observer.slow.newest(3))
     assert long.argv[1] == b"x" * 128 + b"... (72 more bytes)"
     assert many.argv[-1] == b"... (5 more arguments)"
     assert len(many.argv) == len(full.argv) == 32
@@ -166,14 +168,14 @@ def test_big_requests_and_replies_have_logs_of_their_own(party: Party) -> None:
     client.ask("SET", "k", "v" * 2000)
     client.ask("GET", "k")
     client.say("PING")
-    (request,) = party.engine.observer.large_requests.newest(-1)
-    (reply,) = party.engine.observer.large_replies.newest(-1)
+    ((_, sent, request),) = party.engine.observer.large_requests.newest(-1)
+    ((_, received, reply),) = party.engine.observer.large_replies.newest(-1)
     assert request.argv[:2] == [b"SET", b"k"]
-    assert request.amount == len(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000\r\n\r\n") + 2000
+    assert sent == len(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000\r\n\r\n") + 2000
     assert reply.argv == [b"GET", b"k"]
-    assert reply.amount == len(b"$2000\r\n\r\n") + 2000
+    assert received == len(b"$2000\r\n\r\n") + 2000
     assert client.say("COMMANDLOG LEN large-request") == 1
-    assert client.say("COMMANDLOG GET -1 large-reply")[0][2] == reply.amount
+    assert client.say("COMMANDLOG GET -1 large-reply")[0][2] == received
     assert client.say("COMMANDLOG RESET large-reply") == "OK"
     assert client.say("COMMANDLOG LEN large-reply") == 0
 
@@ -183,21 +185,25 @@ def test_a_value_in_a_block_of_its_own_counts_as_a_big_reply(party: Party) -> No
     client.ask("SET", "k", "v" * 200_000)
     watch(party, client, reply=100_000)
     client.ask("GET", "k")
-    (reply,) = party.engine.observer.large_replies.newest(-1)
-    assert reply.amount >= 200_000
+    ((_, amount, _),) = party.engine.observer.large_replies.newest(-1)
+    assert amount >= 200_000
 
 
 def test_a_log_keeps_the_newest(party: Party) -> None:
-    del party
-    log = CommandLog(0, 2)
-    for number in range(3):
-        log.add(1, number, [b"X"], "", "")
-    assert [entry.id for entry in log.newest(-1)] == [2, 1]
+    client = party.join()
+    watch(party, client, slow=0)
+    log = party.engine.observer.slow
+    log.resize(2)
+    for _ in range(3):
+        client.say("PING")
+    numbers = [number for number, *_ in log.newest(-1)]
+    assert numbers == [2, 1]
     log.resize(1)
-    assert [entry.id for entry in log.newest(-1)] == [2]
+    assert [number for number, *_ in log.newest(-1)] == [2]
     log.clear()
-    log.add(1, 1, [b"X"], "", "")
-    assert [entry.id for entry in log.newest(5)] == [3]
+    assert len(log) == 0
+    client.say("PING")
+    assert [number for number, *_ in log.newest(5)] == [3]
 
 
 def test_a_command_that_stalls_everybody_is_logged_without_its_values() -> None:
