@@ -29,9 +29,12 @@ MAP = """
     core.segment
     core.walk
     core.table
+    core.root
+    core.entry
     core.packed core.chunks core.tree
-    core.lists core.hashes core.sets core.zsets core.streams
     core.keyspace
+    core.strings core.lists core.hashes core.sets core.streams
+    core.zsets
     core.effects
     core.dispatch
     core.hot_*

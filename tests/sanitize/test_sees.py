@@ -15,11 +15,11 @@ SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
 pytestmark = pytest.mark.skipif(not SANITIZED, reason="not the sanitized build: make sanitize")
 
 PRELUDE = """
-from spineldb.core import probe_data
+from spineldb.core import probe_data, strings
 from spineldb.server.composition import compose
 keyspace = compose().keyspace
 database = keyspace.databases[0]
-database.put(b"key", b"value")
+strings.put(database, b"key", b"value")
 """
 
 

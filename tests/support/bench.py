@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spineldb.client import INCOMPLETE, Decoder, encode
+from spineldb.core import strings
 from spineldb.core.call import Call
 from spineldb.core.connection import Network
 from spineldb.core.dispatch import Dispatcher
@@ -76,6 +77,6 @@ class Bench:
         while True:
             cursor, entries = self.db.scan(cursor)
             for key, _kind, deadline in entries:
-                found[key] = (self.db.string(key), deadline)
+                found[key] = (strings.get(self.db, key), deadline)
             if cursor == 0:
                 return found

@@ -9,6 +9,7 @@ from spineldb.commands import databases, keys, strings
 from spineldb.core.connection import Network
 from spineldb.core.effects import RecordingSink
 from spineldb.core.keyspace import Database
+from spineldb.core.strings import get
 from spineldb.server.composition import compose
 
 START_MS = 1_700_000_000_000
@@ -88,7 +89,7 @@ class Composed:
         found: Contents = {}
         for database in self.keyspace.databases:
             for key, deadline in walked(database):
-                value = database.string(key)
+                value = get(database, key)
                 if value is not None:
                     found.setdefault(database.index, {})[key] = (value, deadline)
         return found

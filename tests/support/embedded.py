@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spineldb.core import probe_data
+from spineldb.core import probe_data, strings
 from spineldb.core.connection import Connection, Network
 from spineldb.server.composition import compose
 from tests.support.wire import Fault, check_reply, encoded, split_replies, value
@@ -66,7 +66,7 @@ class Embedded:
             while True:
                 cursor, some = database.scan(cursor)
                 for key, _kind, deadline in some:
-                    value = database.string(key)
+                    value = strings.get(database, key)
                     if value is not None:
                         found[database.index, key] = (value, deadline)
                 if cursor == 0:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from spineldb import errors
 from spineldb.config.rewriting import rewrite
 from spineldb.config.units import redis_size
+from spineldb.core import strings
 from spineldb.core.entry import Kind
 from spineldb.core.numbers import text_to_double
 from spineldb.engine import arguments, digest
@@ -151,7 +152,7 @@ def object_(ctx: Context, key: bytes) -> str:
     last_used = ctx.keyspace.now_ms // 1000 - idle
     return (
         f"Value at:{address:#x} refcount:1 encoding:{encoding} "
-        f"serializedlength:{_serialized_bytes(ctx.db.string(key) or b'')} "
+        f"serializedlength:{_serialized_bytes(strings.get(ctx.db, key) or b'')} "
         f"lru:{last_used & 0xFFFFFF} lru_seconds_idle:{idle}"
     )
 
@@ -175,7 +176,7 @@ def sdslen(ctx: Context, key: bytes) -> str:
         raise errors.NoSuchKey
     if ctx.db.kind(key) != Kind.STRING or encoding == b"int":
         raise errors.NotSds
-    value = ctx.db.string(key) or b""
+    value = strings.get(ctx.db, key) or b""
     return (
         f"key_sds_len:{len(key)}, key_sds_avail:0, key_zmalloc: {len(key)}, "
         f"val_sds_len:{len(value)}, val_sds_avail:0, val_zmalloc: {ctx.db.usage(key)}"
@@ -248,7 +249,7 @@ def populate(ctx: Context, count: bytes, prefix: bytes = b"key", size: bytes = b
         if key in ctx.db:
             continue
         value = b"value:%d" % number
-        ctx.db.put(key, value[:length].ljust(length, b"\0") if length else value)
+        strings.put(ctx.db, key, value[:length].ljust(length, b"\0") if length else value)
         ctx.effects.touched(ctx.db, key)
     return "OK"
 

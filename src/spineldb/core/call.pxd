@@ -36,6 +36,9 @@ cdef class Call:
     # Count a look-up for reading that records no access (EXISTS, TTL ...); returns `entry`.
     cdef uint8_t* counted(self, Slice* key, uint8_t* entry) except? NULL
     cdef int changed(self, Slice* key, int event_class, const char* event, int64_t count) except -1
+    # The same for a collection that was looked up: it is removed if it has become empty.
+    cdef int changed_value(self, Slice* key, Found* found, int event_class, const char* event,
+                           int64_t count) except -1
     cdef int refuse(self, bytes text) except -1
     cdef uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL
 

@@ -6,7 +6,8 @@ one call per dispatcher, refilled for each command: commands run to completion, 
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from spineldb.core.effects cimport EVENT_KEY_MISS
+from spineldb.core.effects cimport EVENT_GENERIC, EVENT_KEY_MISS
+from spineldb.core.entry cimport value_size_of
 from spineldb.core.resp cimport out_error
 from spineldb.core.session cimport NO_TOUCH
 from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entries
@@ -95,6 +96,14 @@ cdef class Call:
     cdef int changed(self, Slice* key, int event_class, const char* event, int64_t count) except -1:
         return self.effects.changed(self.db, key.data, key.size, event_class, event, count)
 
+    cdef int changed_value(self, Slice* key, Found* found, int event_class, const char* event,
+                           int64_t count) except -1:
+        self.changed(key, event_class, event, count)
+        if value_size_of(found.entry) == 0:
+            self.db.remove(found)
+            self.changed(key, EVENT_GENERIC, b"del", 0)
+        return 0
+
     cdef int refuse(self, bytes text) except -1:
         """Answer an error; the body returns right after it and has changed nothing."""
         out_error(self.out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
@@ -109,6 +118,12 @@ cdef class Call:
                 self.request.argv[i].data, <Py_ssize_t>self.request.argv[i].size)
             for i in range(self.request.argc)
         ]
+
+    def looked_up(self, bytes key, bint hit) -> None:
+        """Count one look-up for reading, and publish `keymiss` if nothing was found."""
+        self.count_read(hit)
+        if not hit and self.effects.event_mask & EVENT_KEY_MISS:
+            self.effects.on_event(self.db.index, EVENT_KEY_MISS, b"keymiss", key)
 
     def count_read(self, bint hit) -> None:
         """Count one look-up for reading (keyspace_hits, keyspace_misses)."""

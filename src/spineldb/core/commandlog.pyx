@@ -1,8 +1,8 @@
 """The slow log and its siblings: the last commands that took long, or were big.
 
 A log keeps a bounded number of entries, newest first. It keeps of a command what SLOWLOG shows: at
-most 32 arguments of at most 128 bytes. Every GET of a megabyte is recorded, which in Python took 5 %
-of its time. What must not be shown is taken out by who shows it.
+most 32 arguments of at most 128 bytes. Every GET of a megabyte is recorded, which in Python took
+5 % of its time. What must not be shown is taken out by who shows it.
 """
 
 from collections import deque

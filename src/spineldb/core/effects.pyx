@@ -27,14 +27,29 @@ cdef int PREFIX_BITS = 32                    # of the hash that the timing wheel
 cdef int64_t FIRE_SLICE = 64                 # prefixes fired between looks at the clock
 
 #: The class of each event, by its name (CONFIG notify-keyspace-events).
+#: The class of each keyspace event that Python code announces.
 EVENT_CLASSES = {
-    "set": EVENT_STRING, "setrange": EVENT_STRING, "append": EVENT_STRING, "setbit": EVENT_STRING,
-    "incrby": EVENT_STRING, "incrbyfloat": EVENT_STRING,
-    "del": EVENT_GENERIC, "rename_from": EVENT_GENERIC, "rename_to": EVENT_GENERIC,
-    "move_from": EVENT_GENERIC, "move_to": EVENT_GENERIC, "copy_to": EVENT_GENERIC,
-    "expire": EVENT_GENERIC, "persist": EVENT_GENERIC, "restore": EVENT_GENERIC,
-    "expired": EVENT_EXPIRED, "evicted": EVENT_EVICTED, "new": EVENT_NEW, "keymiss": EVENT_KEY_MISS,
-    "overwritten": EVENT_OVERWRITTEN, "type_changed": EVENT_TYPE_CHANGED,
+    name: event_class
+    for event_class, names in {
+        EVENT_GENERIC: "del rename_from rename_to move_from move_to copy_to expire persist restore "
+                       "sortstore",
+        EVENT_STRING: "set setrange append setbit incrby incrbyfloat pfadd pfmerge",
+        EVENT_LIST: "lpush rpush lpop rpop lrem linsert lset ltrim",
+        EVENT_SET: "sadd srem spop sinterstore sunionstore sdiffstore smove_from smove_to",
+        EVENT_HASH: "hset hincrby hincrbyfloat hdel hexpire hpersist hexpired",
+        EVENT_ZSET: "zadd zincr zrem zremrangebyscore zremrangebyrank zremrangebylex zpopmin "
+                    "zpopmax zunionstore zinterstore zdiffstore zrangestore geosearchstore "
+                    "georadiusstore",
+        EVENT_STREAM: "xadd xdel xtrim xsetid xgroup-create xgroup-setid xgroup-destroy "
+                      "xgroup-createconsumer xgroup-delconsumer",
+        EVENT_EXPIRED: "expired",
+        EVENT_EVICTED: "evicted",
+        EVENT_NEW: "new",
+        EVENT_KEY_MISS: "keymiss",
+        EVENT_OVERWRITTEN: "overwritten",
+        EVENT_TYPE_CHANGED: "type_changed",
+    }.items()
+    for name in names.split()
 }
 
 
@@ -102,10 +117,16 @@ cdef class Effects(Undertaker):
         return 0
 
     def note(self, Database db, bytes key, str event, int64_t count) -> None:
-        """Say that `key` was changed; `event` is a keyspace event's name."""
+        """Say that `key` was changed; `event` is a keyspace event's name.
+
+        A list, set, hash or sorted set that has become empty is removed.
+        """
+        cdef bint heard = self.keyspace.watched_keys | self.awaited_keys | self.event_mask
         self.dirty += count
-        if self.keyspace.watched_keys | self.awaited_keys | self.event_mask:
+        if heard:
             self.announce(db, key, EVENT_CLASSES[event], event.encode())
+        if db.delete_empty(key) and heard:
+            self.announce(db, key, EVENT_GENERIC, b"del")
 
     def touched(self, Database db, bytes key) -> None:
         """Mark those who watch or await `key`, without an event or a change to count."""
@@ -282,7 +303,7 @@ cdef class Effects(Undertaker):
             for i in range(due.count):
                 entry = <uint8_t*>at(db.slabs, due.refs[i])
                 key = entry_key(entry, &size)
-                db.find(key, size, due.hashes[i], &found)
+                db.find_hashed(key, size, due.hashes[i], &found)
                 if found.expired and self.bury(db, &found):
                     try:
                         self.settle(db, NULL, False)

@@ -8,6 +8,9 @@
     8 bytes     key length, value length (32 bits each), if WIDE
     then the key, then the value
 
+A collection that is PACKED has a value that begins with a count of 16 bits and its form; another
+one is the address of its `Root`.
+
 An entry is wide when its key or value is longer than NARROW_MAX or its deadline needs more than
 48 bits. A wide entry whose value length is OUTSIDE keeps the address of a `Block` in place of the
 value.
@@ -17,6 +20,7 @@ Nothing is aligned: fields are read with memcpy, which compiles to one load.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from spineldb.core.root cimport Root
 from spineldb.core.slab cimport Block, Ref, Slabs, block_data
 
 cpdef enum Kind:
@@ -34,7 +38,7 @@ cdef enum:
     HAS_DEADLINE = 0x10
     WIDE = 0x20
     STICKY = 0x40                # a string: `raw` whatever its size; others: keeps its encoding
-    PACKED = 0x80
+    PACKED = 0x80                # a collection: it is in the entry
     TEXT = 0x80                  # a string: never called `int`, whatever its digits (INCRBYFLOAT's)
 
     HEADER = 5
@@ -42,6 +46,8 @@ cdef enum:
     WIDE_BYTES = 8
     NARROW_MAX = 255             # longest key and value of an entry that is not wide
     INLINE_MAX = 1984            # longest value kept in the entry itself
+    PACKED_HEADER = 3            # bytes of a packed collection before its first element
+    PACKED_FORM = 2              # where its form stands, which is the type's own business
 
 cdef enum:
     # A longer value is in a block: this length is written in place of its own.
@@ -54,6 +60,14 @@ cdef inline uint32_t load32(const uint8_t* p) noexcept nogil:
 
 cdef inline void store32(uint8_t* p, uint32_t v) noexcept nogil:
     memcpy(p, &v, 4)
+
+cdef inline uint16_t load16(const uint8_t* p) noexcept nogil:
+    cdef uint16_t v
+    memcpy(&v, p, 2)
+    return v
+
+cdef inline void store16(uint8_t* p, uint16_t v) noexcept nogil:
+    memcpy(p, &v, 2)
 
 cdef inline bint is_string(const uint8_t* e) noexcept nogil:
     return e[0] & KIND_MASK == STRING
@@ -147,8 +161,18 @@ cdef void shape_of(Shape* shape, int head, size_t key_size, size_t value_size, i
 # Write all but the access clock, the key and the value.
 cdef void write_head(uint8_t* entry, const Shape* shape, size_t key_size, size_t value_size,
                      int64_t deadline, bint outside) noexcept nogil
-# Free an entry that no table holds any more, and let its block go.
-cdef void free_entry(Slabs* slabs, Ref ref) noexcept nogil
+cdef inline Root* entry_root(const uint8_t* e) noexcept nogil:
+    """The structure that is the value, or NULL when the value is in the entry or in a block."""
+    cdef Root* root
+    if e[0] & KIND_MASK == STRING or e[0] & PACKED:
+        return NULL
+    memcpy(&root, e + key_offset(e) + (load32(e + key_offset(e) - WIDE_BYTES) if e[0] & WIDE
+                                       else e[1]), sizeof(Root*))
+    return root
+
+# Free an entry that no table holds any more, and let its block or its structure go.
+cdef void free_entry(Slabs* slabs, Ref ref) noexcept
+# The bytes of a string, the elements of a collection: what Keysizes counts.
 cdef size_t value_size_of(const uint8_t* entry) noexcept nogil
-# The bytes a key takes: its entry, its block, its slot, and its place in the wheel.
+# The bytes a key takes: entry, block or structure, its slot, and its place in the wheel.
 cdef size_t usage_of(const uint8_t* entry) noexcept nogil

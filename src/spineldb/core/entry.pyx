@@ -2,6 +2,7 @@
 
 from libc.string cimport memcpy
 
+from spineldb.core.root cimport Root, root_release
 from spineldb.core.slab cimport at, block_cost, block_release, class_size, slab_free
 
 cdef size_t SLOT_BYTES = 5                           # a table's reference and tag
@@ -39,26 +40,35 @@ cdef void write_head(uint8_t* entry, const Shape* shape, size_t key_size, size_t
         memcpy(entry + HEADER, &deadline, 8 if shape.head & WIDE else 6)
 
 
-cdef void free_entry(Slabs* slabs, Ref ref) noexcept nogil:
+cdef void free_entry(Slabs* slabs, Ref ref) noexcept:
     cdef uint8_t* entry = <uint8_t*>at(slabs, ref)
     cdef Block* block = entry_block(entry)
+    cdef Root* root = entry_root(entry)
     if block is not NULL:
         block_release(slabs, block)
+    if root is not NULL:
+        root_release(slabs, root)
     slab_free(slabs, ref, entry_size(entry))
 
 
 cdef size_t value_size_of(const uint8_t* entry) noexcept nogil:
+    cdef Root* root = entry_root(entry)
     cdef size_t size
-    entry_value(entry, &size)
-    return size
+    cdef char* value
+    if root is not NULL:
+        return <size_t>root.count
+    value = entry_value(entry, &size)
+    return size if is_string(entry) else load16(<uint8_t*>value)
 
 
 cdef size_t usage_of(const uint8_t* entry) noexcept nogil:
-    """The bytes a key takes: its entry, its block, its slot, and its place in the wheel."""
     cdef Block* block = entry_block(entry)
+    cdef Root* root = entry_root(entry)
     cdef size_t total = class_size(entry_size(entry)) + SLOT_BYTES
     if block is not NULL:
         total += block_cost(block)
+    if root is not NULL:
+        total += root.bytes
     if entry[0] & HAS_DEADLINE:
         total += sizeof(uint32_t)
     return total

@@ -26,6 +26,7 @@ from spineldb.core.entry cimport INLINE_MAX, STICKY, entry_block, entry_value, i
 from spineldb.core.keyspace cimport Found
 from spineldb.core.resp cimport Slice, out_array, out_int, out_null, parse_int
 from spineldb.core.slab cimport Block, block_data, block_new, block_release
+from spineldb.core.strings cimport put_string, resize_string
 
 from spineldb import errors
 
@@ -83,8 +84,8 @@ cdef int setbit(Call call, Slice* argv, int argc) except -1:
     mask = <uint8_t>(0x80 >> (offset & 7))
     was = at < size and data[at] & mask != 0
     if at >= size or was != on:
-        data = <uint8_t*>call.db.resize_string(
-            &found, argv[1].data, argv[1].size, max(size, at + 1), &size)
+        data = <uint8_t*>resize_string(
+            call.db, &found, argv[1].data, argv[1].size, max(size, at + 1), &size)
         if on:
             data[at] |= mask
         else:
@@ -289,13 +290,13 @@ cdef int store_combination(Call call, Operation operation, Slice* argv, int argc
         return 0
     if longest <= INLINE_MAX:
         combine(operation, sources, argc - 3, small, longest)
-        call.db.put_string(&found, argv[2].data, argv[2].size, <char*>small, longest, NULL, -1,
-                           STICKY)
+        put_string(
+            call.db, &found, argv[2].data, argv[2].size, <char*>small, longest, NULL, -1, STICKY)
     elif entry is not NULL and fits(entry, longest):
         # In place: 1 MB takes 0.1 ms, and 2 more if the memory is new. Nothing can fail after the
         # deadline was taken away.
         call.db.set_deadline(&found, -1)
-        data = call.db.resize_string(&found, argv[2].data, argv[2].size, longest, &size)
+        data = resize_string(call.db, &found, argv[2].data, argv[2].size, longest, &size)
         combine(operation, sources, argc - 3, <uint8_t*>data, longest)
     else:
         block = block_new(call.keyspace.slabs, longest)
@@ -304,8 +305,9 @@ cdef int store_combination(Call call, Operation operation, Slice* argv, int argc
         try:
             block.size = longest
             combine(operation, sources, argc - 3, <uint8_t*>block_data(block), longest)
-            call.db.put_string(&found, argv[2].data, argv[2].size, block_data(block), longest,
-                               block, -1, STICKY)
+            put_string(
+                call.db, &found, argv[2].data, argv[2].size, block_data(block), longest, block, -1,
+                STICKY)
         finally:
             block_release(call.keyspace.slabs, block)
     call.changed(&argv[2], EVENT_STRING, b"set", 1)
@@ -477,8 +479,8 @@ cdef int run_fields(Call call, Slice* argv, int argc, bint reading) except -1:
         if grows or new != old:
             # The first write makes room for all of them, so that one that fails changes nothing.
             if changes == 0:
-                data = <uint8_t*>call.db.resize_string(
-                    &found, argv[1].data, argv[1].size, max(size, needed), &size)
+                data = <uint8_t*>resize_string(
+                    call.db, &found, argv[1].data, argv[1].size, max(size, needed), &size)
                 size = max(size, needed)
             set_field(data, field.offset, field.bits, <uint64_t>new)
             changes += 1

@@ -19,6 +19,7 @@ from spineldb.core.resp cimport (
     parse_int,
 )
 from spineldb.core.slab cimport Block
+from spineldb.core.strings cimport put_string, resize_string
 
 from spineldb import errors
 
@@ -158,7 +159,7 @@ cdef bint bad_time(Call call) except -1:
 
 cdef int put(Call call, Slice* key, Slice* value, Found* found, int64_t deadline) except -1:
     """Store a string and say so: events `set` and, with a deadline, `expire`."""
-    call.db.put_string(found, key.data, key.size, value.data, value.size, value.block, deadline, 0)
+    put_string(call.db, found, key.data, key.size, value.data, value.size, value.block, deadline, 0)
     call.changed(key, EVENT_STRING, b"set", 1)
     if deadline >= 0:
         call.changed(key, EVENT_GENERIC, b"expire", 0)
@@ -249,8 +250,9 @@ cdef int set_(Call call, Slice* argv, int argc) except -1:
         return 0
     if options.flags & KEEPTTL and entry is not NULL:
         options.deadline = entry_deadline(entry)
-    call.db.put_string(&found, argv[1].data, argv[1].size, argv[2].data, argv[2].size,
-                       argv[2].block, options.deadline, 0)
+    put_string(
+        call.db, &found, argv[1].data, argv[1].size, argv[2].data, argv[2].size, argv[2].block,
+        options.deadline, 0)
     call.changed(&argv[1], EVENT_STRING, b"set", 1)
     if options.time is not NULL:
         call.changed(&argv[1], EVENT_GENERIC, b"expire", 0)
@@ -432,8 +434,9 @@ cdef int msetex(Call call, Slice* argv, int argc) except -1:
         deadline = options.deadline
         if options.flags & KEEPTTL and entry is not NULL:
             deadline = entry_deadline(entry)
-        call.db.put_string(&found, argv[i].data, argv[i].size, argv[i + 1].data, argv[i + 1].size,
-                           argv[i + 1].block, deadline, 0)
+        put_string(
+            call.db, &found, argv[i].data, argv[i].size, argv[i + 1].data, argv[i + 1].size,
+            argv[i + 1].block, deadline, 0)
         call.changed(&argv[i], EVENT_STRING, b"set", 1)
         if options.time is not NULL:
             call.changed(&argv[i], EVENT_GENERIC, b"expire", 0)
@@ -488,7 +491,7 @@ cdef int add(Call call, Slice* key, int64_t by) except -1:
         return call.refuse(OVERFLOW)
     value += by
     size = <size_t>write_int(text, value)
-    call.db.put_string(&found, key.data, key.size, text, size, NULL, deadline, 0)
+    put_string(call.db, &found, key.data, key.size, text, size, NULL, deadline, 0)
     call.changed(key, EVENT_STRING, b"incrby", 1)
     out_int(call.out, value)
     return 0
@@ -559,7 +562,7 @@ cdef int incrbyfloat(Call call, Slice* argv, int argc) except -1:
         return call.refuse(NAN_OR_INFINITY if sum_ == SUM_NOT_FINITE else NOT_FLOAT)
     result.data = text
     result.block = NULL
-    call.db.put_string(&found, argv[1].data, argv[1].size, text, result.size, NULL, deadline, TEXT)
+    put_string(call.db, &found, argv[1].data, argv[1].size, text, result.size, NULL, deadline, TEXT)
     call.changed(&argv[1], EVENT_STRING, b"incrbyfloat", 1)
     propagate_set(call, &argv[1], &result, -1, True)
     out_bulk(call.out, text, result.size)
@@ -574,8 +577,9 @@ cdef int append(Call call, Slice* argv, int argc) except -1:
     cdef char* data
     cdef uint8_t* entry = call.first(&argv[1], &found)
     if entry is NULL:
-        call.db.put_string(&found, argv[1].data, argv[1].size, argv[2].data, argv[2].size,
-                           argv[2].block, -1, 0)
+        put_string(
+            call.db, &found, argv[1].data, argv[1].size, argv[2].data, argv[2].size, argv[2].block,
+            -1, 0)
         size = argv[2].size
     else:
         if not is_string(entry):
@@ -583,8 +587,8 @@ cdef int append(Call call, Slice* argv, int argc) except -1:
         entry_value(entry, &size)
         if <int64_t>(size + argv[2].size) > call.keyspace.string_limit:
             return call.refuse(TOO_LONG)
-        data = call.db.resize_string(
-            &found, argv[1].data, argv[1].size, size + argv[2].size, &size)
+        data = resize_string(
+            call.db, &found, argv[1].data, argv[1].size, size + argv[2].size, &size)
         memcpy(data + size, argv[2].data, argv[2].size)
         size += argv[2].size
     call.changed(&argv[1], EVENT_STRING, b"append", 1)
@@ -658,7 +662,7 @@ cdef int setrange(Call call, Slice* argv, int argc) except -1:
     if offset > call.keyspace.string_limit - <int64_t>argv[3].size:
         return call.refuse(TOO_LONG)
     after = max(size, <size_t>offset + argv[3].size)
-    data = call.db.resize_string(&found, argv[1].data, argv[1].size, after, &size)
+    data = resize_string(call.db, &found, argv[1].data, argv[1].size, after, &size)
     memcpy(data + offset, argv[3].data, argv[3].size)
     call.changed(&argv[1], EVENT_STRING, b"setrange", 1)
     out_int(call.out, <int64_t>after)

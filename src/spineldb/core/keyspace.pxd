@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from spineldb.core.entry cimport Kind
 from spineldb.core.hashing cimport HashKey
-from spineldb.core.slab cimport Block, Ref, Slabs
+from spineldb.core.root cimport Root
+from spineldb.core.slab cimport Ref, Slabs
 from spineldb.core.table cimport Place, Table
 from spineldb.core.wheel cimport Wheel
 from spineldb.core.work cimport Work, WorkQueue
@@ -38,11 +39,18 @@ cdef class Database:
     cdef uint8_t* lookup(self, const char* key, size_t size, uint64_t hash,
                          Found* found) except? NULL
     cdef uint8_t* named(self, bytes key, Found* found) except? NULL
-    cdef uint8_t* find(self, const char* key, size_t size, uint64_t hash, Found* found) noexcept
-    cdef int put_string(self, Found* found, const char* key, size_t key_size, const char* value,
-                        size_t size, Block* block, int64_t deadline, uint8_t sticky) except -1
-    cdef char* resize_string(self, Found* found, const char* key, size_t key_size, size_t size,
-                             size_t* old_size) except NULL
+    cdef uint8_t* find_hashed(self, const char* key, size_t size, uint64_t hash,
+                              Found* found) noexcept
+    # Values of any kind. `place` stores one of `size` bytes that the caller writes before anything
+    # else, then counts by `recount(found.entry, -1)`. `resize` changes the length of the bytes in
+    # an entry; those that stay are kept. Both return the bytes and may move the entry: `found` is
+    # up to date. `recount` tells that a value had `before` elements (-1: was not there).
+    cdef char* place(self, Found* found, const char* key, size_t key_size, int head, size_t size,
+                     int64_t deadline) except NULL
+    cdef char* resize(self, Found* found, size_t size) except NULL
+    cdef int put_root(self, Found* found, Root* root) except -1
+    cdef void recount(self, const uint8_t* entry, int64_t before) noexcept
+    cdef void forget(self, Found* found) noexcept
     cdef int set_deadline(self, Found* found, int64_t deadline) except -1
     cdef int remove(self, Found* found) except -1
     cdef int rename(self, Found* found, Database target, Found* place, const char* key,
@@ -51,6 +59,15 @@ cdef class Database:
     cdef void uncount(self, const uint8_t* entry) noexcept
     cdef void count_size(self, int kind, size_t size, int change) noexcept
     cdef int touch_watchers(self, bytes key) except -1
+
+cdef class View:
+    """A value under a key, for Python code, which looks the key up anew at every call."""
+    cdef readonly Database db
+    cdef readonly bytes key
+    cdef uint64_t hash
+
+    # The entry, or NULL if there is no such key (any more). Raises WrongType. Buries nothing.
+    cdef uint8_t* entry(self, Found* found) except? NULL
 
 cdef class Undertaker:
     cdef bint bury(self, Database db, Found* found) except -1
@@ -69,6 +86,14 @@ cdef class Keyspace:
     cdef public int lfu_log_factor, lfu_decay_minutes
     cdef public int64_t string_limit         # longest string, in bytes (proto-max-bulk-len)
     cdef public int64_t bitop_limit          # longest source of BITOP, in bytes; 0: no limit
+    # OBJECT ENCODING's thresholds, by their names in CONFIG
+    cdef public int64_t list_max_listpack_size
+    cdef public int64_t hash_max_listpack_entries, hash_max_listpack_value
+    cdef public int64_t set_max_intset_entries
+    cdef public int64_t set_max_listpack_entries, set_max_listpack_value
+    cdef public int64_t zset_max_listpack_entries, zset_max_listpack_value
+    cdef public int64_t hll_sparse_max_bytes
+    cdef public int64_t stream_node_max_bytes, stream_node_max_entries
     cdef public bint no_touch                # do not record accesses (a child shares our memory)
     cdef readonly int64_t watched_keys       # entries of all `watched` registries
     cdef uint64_t random_state

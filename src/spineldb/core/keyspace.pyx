@@ -20,20 +20,20 @@ from libc.string cimport memcpy, memmove, memset
 
 from spineldb.core.entry cimport (
     CLOCK,
+    HASH,
     HAS_DEADLINE,
     HEADER,
-    INLINE_MAX,
     KIND_MASK,
+    LIST,
     NARROW_MAX,
-    STICKY,
-    STRING,
+    PACKED,
     Shape,
-    TEXT,
     WIDE,
     access_clock,
     entry_block,
     entry_deadline,
     entry_key,
+    entry_root,
     entry_size,
     entry_value,
     free_entry,
@@ -46,13 +46,12 @@ from spineldb.core.entry cimport (
     write_head,
 )
 from spineldb.core.hashing cimport hash_key_init
+from spineldb.core.root cimport roots_drain, value_types
 from spineldb.core.slab cimport (
+    Block,
     at,
     block_data,
     block_new,
-    block_release,
-    block_resize,
-    block_retain,
     class_size,
     slab_alloc,
     slab_committed,
@@ -62,7 +61,6 @@ from spineldb.core.slab cimport (
     slabs_delete,
     slabs_new,
 )
-from spineldb.core.resp cimport parse_int
 from spineldb.core.session cimport DIRTY_WATCH, Session
 from spineldb.core.table cimport (
     table_defragment,
@@ -88,10 +86,8 @@ from spineldb import errors
 
 cdef size_t RESERVE_BYTES = <size_t>32 << 30         # all that 32 bits can name, in units of 8
 cdef int64_t ACCESS_CYCLE = 65535                    # access clocks are 1 to this; 0 is long ago
-cdef size_t GROWTH_STEP = <size_t>8 << 20            # a block doubles, up to this step
 cdef int64_t WALK_SLICE = 64                         # entries walked between looks at the clock
 cdef int TTL_SAMPLES = 64                            # keys looked at for INFO's avg_ttl
-cdef size_t EMBEDDED_MAX = 44                        # longest string that is called embstr
 cdef int LFU_INITIAL = 5                             # a new key's counter: time to earn its keep
 cdef size_t DRAIN_SLICE = <size_t>4 << 20            # mapped memory given back per slice of work
 cdef size_t DEBT_BYTES = <size_t>64 << 20            # waiting to be freed: writers help above it,
@@ -108,11 +104,6 @@ cdef int size_bin(size_t size) noexcept nogil:
         n += 1
         size >>= 1
     return n
-
-
-cdef size_t grown(size_t size) noexcept nogil:
-    """Capacity for a block that grows to `size`: amortised, so that appending stays linear."""
-    return size + (size if size < GROWTH_STEP else GROWTH_STEP)
 
 
 @cython.no_gc_clear                  # its memory is the keyspace's, which must outlive it
@@ -141,7 +132,8 @@ cdef class Database:
 
     # -- look-up ---------------------------------------------------------------------------------
 
-    cdef uint8_t* find(self, const char* key, size_t size, uint64_t hash, Found* found) noexcept:
+    cdef uint8_t* find_hashed(self, const char* key, size_t size, uint64_t hash,
+                              Found* found) noexcept:
         """Look a key up. NULL when it is absent or its time has passed (`found.expired` tells)."""
         cdef uint8_t* entry
         found.hash = hash
@@ -171,186 +163,99 @@ cdef class Database:
     cdef int push_deadline(self, uint64_t hash, int64_t deadline) except -1:
         return wheel_push(self.wheel, deadline, <uint32_t>(hash >> 32))
 
-    cdef int put_string(self, Found* found, const char* key, size_t key_size, const char* value,
-                        size_t size, Block* block, int64_t deadline, uint8_t sticky) except -1:
-        """Store a string under the key that was looked up, whatever stood there before.
+    cdef void recount(self, const uint8_t* entry, int64_t before) noexcept:
+        cdef int kind = entry[0] & KIND_MASK
+        if before >= 0:
+            self.count_size(kind, <size_t>before, -1)
+        self.count_size(kind, value_size_of(entry), 1)
 
-        `deadline` is Unix milliseconds or -1. `block`, if given, holds the value and is adopted
-        (another reference is taken). `key` and `value` must not lie in the entry itself. On
-        MemoryError nothing has changed.
+    cdef char* place(self, Found* found, const char* key, size_t key_size, int head, size_t size,
+                     int64_t deadline) except NULL:
+        """Store a value in place of whatever stood there. On MemoryError all is as it was.
+
+        `head` is a kind and its flags, `size` at most INLINE_MAX, `deadline` Unix ms or -1.
         """
-        cdef uint8_t* old = found.entry
         cdef uint8_t* entry
-        cdef Block* old_block = NULL
-        cdef Block* own = NULL
-        cdef bint outside = size > INLINE_MAX
         cdef uint16_t clock = self.keyspace.access_now
-        cdef int64_t old_deadline = -1
-        cdef int head = STRING | sticky
-        cdef size_t old_size = 0
-        cdef Ref ref
         cdef Shape shape
-
-        shape_of(&shape, head, key_size, size, deadline, outside)
-        if old is not NULL:
-            old_size = entry_size(old)
-            old_deadline = entry_deadline(old)
-            if self.keyspace.lfu:
-                clock = access_clock(old)
-        if deadline >= 0 and (old_deadline < 0 or deadline < old_deadline):
+        cdef Ref ref
+        shape_of(&shape, head, key_size, size, deadline, False)
+        if deadline >= 0:
             self.push_deadline(found.hash, deadline)
-        if outside:
-            if block is not NULL and block.size == size:
-                own = block_retain(block)
-            else:
-                own = block_new(self.slabs, size)
-                if own is NULL:
-                    raise MemoryError
-                memcpy(block_data(own), value, size)
-                own.size = size
-        if old is not NULL and class_size(old_size) == class_size(shape.size):
-            self.count_size(old[0] & KIND_MASK, value_size_of(old), -1)
-            old_block = entry_block(old)
-            entry = old
-            slab_resized(self.slabs, found.ref, old_size, shape.size)
-        else:
-            ref = slab_alloc(self.slabs, shape.size)
-            if ref == 0:
-                if own is not NULL:
-                    block_release(self.slabs, own)
-                raise MemoryError
-            entry = <uint8_t*>at(self.slabs, ref)
-            if old is NULL:
-                try:
-                    table_insert(self.table, found.hash, ref)
-                except MemoryError:
-                    slab_free(self.slabs, ref, shape.size)
-                    if own is not NULL:
-                        block_release(self.slabs, own)
-                    raise
-            else:
-                self.count_size(old[0] & KIND_MASK, value_size_of(old), -1)
-                old_block = entry_block(old)
-                table_replace(self.table, &found.place, ref)
-                slab_free(self.slabs, found.ref, old_size)
-            found.ref = ref
-            found.entry = entry
-        write_head(entry, &shape, key_size, size, deadline, outside)
-        memcpy(entry + CLOCK, &clock, 2)
-        memcpy(entry + shape.key_at, key, key_size)
-        if outside:
-            memcpy(entry + shape.value_at, &own, sizeof(Block*))
-        else:
-            memcpy(entry + shape.value_at, value, size)
-        if old_block is not NULL:
-            block_release(self.slabs, old_block)
-        self.deadlines += (deadline >= 0) - (old_deadline >= 0)
-        self.count_size(STRING, size, 1)
-        return 0
-
-    cdef char* resize_string(self, Found* found, const char* key, size_t key_size, size_t size,
-                             size_t* old_size) except NULL:
-        """Give the string under `key` a new length and return its bytes for writing.
-
-        Creates the key if it is missing. Bytes that are kept stay, new ones are zero; the deadline
-        stays; the string is `raw` from now on. Values in blocks grow with room to spare, and are
-        copied when a reply that is being sent still holds the block.
-        """
-        cdef uint8_t* old = found.entry
-        cdef uint8_t* entry
-        cdef Block* block
-        cdef Block* bigger
-        cdef char* data
-        cdef size_t kept
-        cdef size_t before
-        cdef int64_t deadline
-        cdef bint outside = size > INLINE_MAX
-        cdef Shape shape
-        cdef Ref ref
-
-        if old is NULL:
-            old_size[0] = 0
-            deadline = -1
-            data = <char*>key                    # of which nothing is kept
-            block = NULL
-            kept = 0
-        else:
-            data = entry_value(old, old_size)
-            deadline = entry_deadline(old)
-            block = entry_block(old)
-            kept = min(old_size[0], size)
-        if block is not NULL and outside:
-            if block.references > 1 or block.capacity < size:
-                if block.references > 1:
-                    bigger = block_new(self.slabs, grown(size))
-                    if bigger is NULL:
-                        raise MemoryError
-                    memcpy(block_data(bigger), data, kept)
-                    block_release(self.slabs, block)
-                else:
-                    bigger = block_resize(self.slabs, block, grown(size))
-                    if bigger is NULL:
-                        raise MemoryError
-                block = bigger
-                memcpy(old + key_offset(old) + key_size, &block, sizeof(Block*))
-            self.count_size(STRING, old_size[0], -1)
-            self.count_size(STRING, size, 1)
-            block.size = size
-            if size > kept:
-                memset(block_data(block) + kept, 0, size - kept)
-            old[0] |= STICKY
-            return block_data(block)
-
-        shape_of(&shape, STRING | STICKY, key_size, size, deadline, outside)
-        bigger = NULL
-        if outside:
-            bigger = block_new(self.slabs, size if old is NULL else grown(size))
-            if bigger is NULL:
-                raise MemoryError
-            bigger.size = size
-        before = 0 if old is NULL else entry_size(old)
-        if old is not NULL and not outside and block is NULL and (
-            old[0] & WIDE == shape.head & WIDE and class_size(before) == class_size(shape.size)
-        ):
-            self.count_size(STRING, old_size[0], -1)
-            self.count_size(STRING, size, 1)
-            slab_resized(self.slabs, found.ref, before, shape.size)
-            write_head(old, &shape, key_size, size, deadline, False)
-            if size > kept:
-                memset(old + shape.value_at + kept, 0, size - kept)
-            return <char*>(old + shape.value_at)
         ref = slab_alloc(self.slabs, shape.size)
         if ref == 0:
-            if bigger is not NULL:
-                block_release(self.slabs, bigger)
             raise MemoryError
         entry = <uint8_t*>at(self.slabs, ref)
-        if old is NULL:
+        write_head(entry, &shape, key_size, size, deadline, False)
+        if found.entry is not NULL and self.keyspace.lfu:
+            clock = access_clock(found.entry)
+        memcpy(entry + CLOCK, &clock, 2)
+        memcpy(entry + shape.key_at, key, key_size)
+        if found.entry is NULL:
             try:
                 table_insert(self.table, found.hash, ref)
             except MemoryError:
                 slab_free(self.slabs, ref, shape.size)
-                if bigger is not NULL:
-                    block_release(self.slabs, bigger)
                 raise
-        write_head(entry, &shape, key_size, size, deadline, outside)
-        memcpy(entry + CLOCK, &self.keyspace.access_now, 2)
-        memcpy(entry + shape.key_at, key, key_size)
-        if outside:
-            memcpy(entry + shape.value_at, &bigger, sizeof(Block*))
-            memcpy(block_data(bigger), data, kept)
-            memset(block_data(bigger) + kept, 0, size - kept)
         else:
-            memcpy(entry + shape.value_at, data, kept)
-            memset(entry + shape.value_at + kept, 0, size - kept)
-        if old is not NULL:
-            self.count_size(STRING, old_size[0], -1)
+            self.uncount(found.entry)
             table_replace(self.table, &found.place, ref)
             free_entry(self.slabs, found.ref)
-        self.count_size(STRING, size, 1)
+        self.deadlines += deadline >= 0
         found.ref = ref
         found.entry = entry
-        return block_data(bigger) if outside else <char*>(entry + shape.value_at)
+        return <char*>(entry + shape.value_at)
+
+    cdef char* resize(self, Found* found, size_t size) except NULL:
+        """Give the value in an entry a new length, at most INLINE_MAX. New bytes are undefined."""
+        cdef uint8_t* old = found.entry
+        cdef uint8_t* entry
+        cdef int64_t deadline = entry_deadline(old)
+        cdef size_t key_size, old_value
+        cdef size_t old_size = entry_size(old)
+        cdef char* value = entry_value(old, &old_value)
+        cdef size_t kept = min(old_value, size)
+        cdef Shape shape
+        cdef Ref ref
+        entry_key(old, &key_size)
+        shape_of(&shape, old[0], key_size, size, deadline, False)
+        if old[0] & WIDE == shape.head & WIDE and class_size(old_size) == class_size(shape.size):
+            slab_resized(self.slabs, found.ref, old_size, shape.size)
+            write_head(old, &shape, key_size, size, deadline, False)
+            return value
+        ref = slab_alloc(self.slabs, shape.size)
+        if ref == 0:
+            raise MemoryError
+        entry = <uint8_t*>at(self.slabs, ref)
+        write_head(entry, &shape, key_size, size, deadline, False)
+        memcpy(entry + CLOCK, old + CLOCK, 2)
+        memcpy(entry + shape.key_at, old + key_offset(old), key_size)
+        memcpy(entry + shape.value_at, value, kept)
+        if found.place.geometry != self.table.geometry:
+            table_find_ref(self.table, found.hash, found.ref, &found.place)
+        table_replace(self.table, &found.place, ref)
+        slab_free(self.slabs, found.ref, old_size)
+        found.ref = ref
+        found.entry = entry
+        return <char*>(entry + shape.value_at)
+
+    cdef int put_root(self, Found* found, Root* root) except -1:
+        """Make a packed value, all of which is in `root` by now, one of its own."""
+        cdef char* value = self.resize(found, sizeof(Root*))
+        memcpy(value, &root, sizeof(Root*))
+        found.entry[0] &= ~PACKED
+        return 0
+
+    cdef void forget(self, Found* found) noexcept:
+        """Remove the entry that was looked up; its block or structure belongs to another now."""
+        cdef uint8_t* entry = <uint8_t*>at(self.slabs, found.ref)
+        if found.place.geometry != self.table.geometry:
+            table_find_ref(self.table, found.hash, found.ref, &found.place)
+        self.uncount(entry)
+        table_remove(self.table, found.hash, &found.place)
+        slab_free(self.slabs, found.ref, entry_size(entry))
+        found.entry = NULL
+        found.ref = 0
 
     cdef int set_deadline(self, Found* found, int64_t deadline) except -1:
         """Set the deadline of a key that exists (Unix milliseconds; -1 removes it)."""
@@ -412,14 +317,15 @@ cdef class Database:
         """Give a value, with its deadline, another key in `target`, whatever stood there before.
 
         `place` is the look-up of that key, made after that of the value. With `copy` the old entry
-        stays, otherwise it is removed. The value itself is copied only when it lies in the entry or
-        `copy` is given. On MemoryError nothing has changed.
+        stays, otherwise it is removed. A block or a structure is copied only with `copy`. On
+        MemoryError nothing has changed.
         """
         cdef uint8_t* old = found.entry
         cdef uint8_t* entry
         cdef Block* block = entry_block(old)
-        cdef Block* own = NULL
+        cdef Root* root = entry_root(old)
         cdef int64_t deadline = entry_deadline(old)
+        cdef int64_t due = -1
         cdef size_t value_size
         cdef char* value = entry_value(old, &value_size)
         cdef uint16_t clock = self.keyspace.access_now if copy else access_clock(old)
@@ -429,26 +335,29 @@ cdef class Database:
         shape_of(&shape, old[0], key_size, value_size, deadline, block is not NULL)
         if deadline >= 0:
             target.push_deadline(place.hash, deadline)
-        if block is not NULL:
-            if copy:
-                own = block_new(self.slabs, value_size)
-                if own is NULL:
-                    raise MemoryError
-                memcpy(block_data(own), value, value_size)
-                own.size = value_size
-            else:
-                own = block_retain(block)
+        if value_types[old[0] & KIND_MASK].next_deadline is not NULL:
+            due = value_types[old[0] & KIND_MASK].next_deadline(old)
+            if due >= 0:
+                target.push_deadline(place.hash, due)
         ref = slab_alloc(self.slabs, shape.size)
         if ref == 0:
-            if own is not NULL:
-                block_release(self.slabs, own)
             raise MemoryError
         entry = <uint8_t*>at(self.slabs, ref)
         write_head(entry, &shape, key_size, value_size, deadline, block is not NULL)
         memcpy(entry + CLOCK, &clock, 2)
         memcpy(entry + shape.key_at, key, key_size)
-        if own is not NULL:
-            memcpy(entry + shape.value_at, &own, sizeof(Block*))
+        try:
+            if copy and block is not NULL:
+                block = copy_of_block(self.slabs, block)
+            if copy and root is not NULL:
+                root = value_types[root.kind].copy(self.slabs, root)
+        except MemoryError:
+            slab_free(self.slabs, ref, shape.size)
+            raise
+        if block is not NULL:
+            memcpy(entry + shape.value_at, &block, sizeof(Block*))
+        elif root is not NULL:
+            memcpy(entry + shape.value_at, &root, sizeof(Root*))
         else:
             memcpy(entry + shape.value_at, value, value_size)
         if place.entry is not NULL:
@@ -459,16 +368,17 @@ cdef class Database:
             try:
                 table_insert(target.table, place.hash, ref)
             except MemoryError:
-                free_entry(self.slabs, ref)
+                if copy:
+                    free_entry(self.slabs, ref)
+                else:
+                    slab_free(self.slabs, ref, shape.size)
                 raise
         place.entry = entry
         place.ref = ref
-        target.count_size(entry[0] & KIND_MASK, value_size, 1)
+        target.recount(entry, -1)
         target.deadlines += deadline >= 0
         if not copy:
-            if found.place.geometry != self.table.geometry:
-                table_find_ref(self.table, found.hash, found.ref, &found.place)
-            self.remove(found)
+            self.forget(found)
         return 0
 
     cdef int touch_watchers(self, bytes key) except -1:
@@ -483,13 +393,51 @@ cdef class Database:
     cdef uint8_t* lookup(self, const char* key, size_t size, uint64_t hash,
                          Found* found) except? NULL:
         """Look a key up; bury it first if its time has passed and burying is allowed now."""
-        cdef uint8_t* entry = self.find(key, size, hash, found)
+        cdef uint8_t* entry = self.find_hashed(key, size, hash, found)
         if found.expired and self.keyspace.undertaker.bury(self, found):
             found.entry = NULL
             found.expired = False
         return entry
 
     # -- what Python sees --------------------------------------------------------------------------
+
+    def find(self, bytes key, kind: type) -> View | None:
+        """Return the value under `key`, of the kind that a subclass of `View` stands for, or None.
+
+        Raises `errors.WrongType` if there is one of another kind.
+        """
+        cdef Found found
+        if self.named(key, &found) is NULL:
+            return None
+        view = self.find_or_create(key, kind)
+        self.keyspace.touch(found.entry)
+        return view
+
+    def find_or_create(self, bytes key, kind: type) -> View:
+        """Return the value under `key`; if there is none, one that its first element creates.
+
+        Raises `errors.WrongType` if there is a value of another kind.
+        """
+        cdef Found found
+        cdef View view = kind(self, key)
+        self.named(key, &found)
+        view.entry(&found)
+        return view
+
+    def delete_empty(self, bytes key) -> bool:
+        """Remove a list, set, hash or sorted set that has lost its last element; tell if it was."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        if entry is NULL or not LIST <= entry[0] & KIND_MASK <= HASH or value_size_of(entry):
+            return False
+        self.remove(&found)
+        return True
+
+    def length(self, bytes key) -> int:
+        """Return the bytes of a string, the elements of another value; 0 without the key."""
+        cdef Found found
+        cdef uint8_t* entry = self.named(key, &found)
+        return 0 if entry is NULL else <Py_ssize_t>value_size_of(entry)
 
     cdef uint8_t* named(self, bytes key, Found* found) except? NULL:
         cdef const char* data = PyBytes_AS_STRING(key)
@@ -519,31 +467,6 @@ cdef class Database:
         cdef Found found
         cdef uint8_t* entry = self.named(key, &found)
         return 0 if entry is NULL else entry[0] & KIND_MASK
-
-    def string(self, bytes key) -> bytes | None:
-        """Return a copy of the string under `key`, or None.
-
-        Raises `errors.WrongType` if the value is of another kind.
-        """
-        cdef Found found
-        cdef size_t size
-        cdef char* data
-        cdef uint8_t* entry = self.named(key, &found)
-        if entry is NULL:
-            return None
-        if entry[0] & KIND_MASK != STRING:
-            raise errors.WrongType
-        self.keyspace.touch(entry)
-        data = entry_value(entry, &size)
-        return PyBytes_FromStringAndSize(data, <Py_ssize_t>size)
-
-    def put(self, bytes key, bytes value, int64_t deadline=-1, bint raw=False) -> None:
-        """Store a string, whatever was there; `deadline` in Unix milliseconds, -1 for none."""
-        cdef Found found
-        self.named(key, &found)
-        self.put_string(&found, PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key),
-                        PyBytes_AS_STRING(value), <size_t>PyBytes_GET_SIZE(value), NULL, deadline,
-                        STICKY if raw else 0)
 
     def delete(self, bytes key) -> bool:
         """Remove a key; tell whether it was there."""
@@ -636,18 +559,8 @@ cdef class Database:
     def encoding(self, bytes key) -> bytes | None:
         """Return OBJECT ENCODING's name for a key's value, or None without the key."""
         cdef Found found
-        cdef size_t size
-        cdef int64_t number
-        cdef char* data
         cdef uint8_t* entry = self.named(key, &found)
-        if entry is NULL:
-            return None
-        data = entry_value(entry, &size)
-        if entry[0] & STICKY:
-            return b"raw"
-        if not entry[0] & TEXT and size <= 20 and parse_int(data, size, &number):
-            return b"int"
-        return b"embstr" if size <= EMBEDDED_MAX else b"raw"
+        return None if entry is NULL else value_types[entry[0] & KIND_MASK].encoding(entry)
 
     def usage(self, bytes key) -> int | None:
         """Return the bytes a key takes: entry, block, slot, and its place in the wheel."""
@@ -744,6 +657,36 @@ cdef int list_entry(void* context, uint64_t hash, Ref* ref) except -2:
     return 0
 
 
+cdef Block* copy_of_block(Slabs* slabs, Block* block) except NULL:
+    cdef Block* own = block_new(slabs, block.size)
+    if own is NULL:
+        raise MemoryError
+    memcpy(block_data(own), block_data(block), block.size)
+    own.size = block.size
+    return own
+
+
+cdef class View:
+    """A value under a key, for Python code. Subclasses are the types; `KIND` says which."""
+
+    def __cinit__(self, Database db, bytes key):
+        self.db = db
+        self.key = key
+        self.hash = table_hash(db.table, PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key))
+
+    cdef uint8_t* entry(self, Found* found) except? NULL:
+        cdef uint8_t* entry = self.db.find_hashed(
+            PyBytes_AS_STRING(self.key), <size_t>PyBytes_GET_SIZE(self.key), self.hash, found)
+        if entry is not NULL and entry[0] & KIND_MASK != <int>self.KIND:
+            raise errors.WrongType
+        return entry
+
+    def __len__(self) -> int:
+        cdef Found found
+        cdef uint8_t* entry = self.entry(&found)
+        return 0 if entry is NULL else <Py_ssize_t>value_size_of(entry)
+
+
 cdef class Undertaker:
     """Buries keys whose time has passed: `effects.Effects` is the one of the server."""
 
@@ -765,6 +708,14 @@ cdef class Keyspace:
         self.lfu_log_factor = 10
         self.string_limit = 512 << 20
         self.lfu_decay_minutes = 1
+        self.list_max_listpack_size = -2
+        self.hash_max_listpack_entries = self.set_max_intset_entries = 512
+        self.set_max_listpack_entries = self.zset_max_listpack_entries = 128
+        self.hash_max_listpack_value = 64
+        self.set_max_listpack_value = self.zset_max_listpack_value = 64
+        self.hll_sparse_max_bytes = 3000
+        self.stream_node_max_bytes = 4096
+        self.stream_node_max_entries = 100
         self.access_origin_s = now_ms // 1000 - 1
         self.set_now(now_ms)
         self.undertaker = Undertaker()
@@ -874,7 +825,7 @@ cdef class Keyspace:
 
     cdef size_t owed(self) noexcept:
         """What blocks released have is known; keys of flushed tables count as the mean of all."""
-        cdef size_t queued = self.slabs.queued_bytes
+        cdef size_t queued = self.slabs.queued_bytes + self.slabs.orphan_bytes
         cdef double keys = 0
         cdef int i
         if self.dropping_keys == 0:
@@ -886,7 +837,7 @@ cdef class Keyspace:
 
     cdef bint in_debt(self) noexcept:
         cdef size_t owed
-        if self.slabs.queued_bytes == 0 and self.dropping_keys == 0:
+        if self.slabs.queued_bytes + self.slabs.orphan_bytes == 0 and self.dropping_keys == 0:
             return False
         owed = self.owed()
         return owed > DEBT_BYTES or (owed > DEBT_MINIMUM and owed > self.slabs.used // DEBT_SHARE)
@@ -908,8 +859,12 @@ cdef class Keyspace:
         while slab_drain(self.slabs, DRAIN_SLICE):
             if monotonic_ns() >= until_ns:
                 return True
+        while roots_drain(self.slabs, WALK_SLICE):
+            if monotonic_ns() >= until_ns:
+                return True
         left = self.work.run(max((until_ns - monotonic_ns()) // 1000, 1)) > 0
-        return left or self.slabs.queued_bytes > 0       # what that work let go
+        # what that work let go waits as well
+        return left or self.slabs.queued_bytes > 0 or self.slabs.orphans is not NULL
 
 
 @cython.no_gc_clear                  # as Database

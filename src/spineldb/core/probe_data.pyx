@@ -6,7 +6,9 @@ Nothing in the server imports this module.
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
-from spineldb.core.entry cimport HAS_DEADLINE, KIND_MASK, entry_block, entry_size, entry_value
+from spineldb.core.entry cimport (
+    HAS_DEADLINE, KIND_MASK, entry_block, entry_root, entry_size, value_size_of,
+)
 from spineldb.core.keyspace cimport SIZE_BINS, SIZE_KINDS, Database, Keyspace
 from spineldb.core.slab cimport Block, Ref, Slabs, at, block_cost, class_size
 from spineldb.core.table cimport table_faults, table_find, table_hash, table_walk
@@ -34,12 +36,13 @@ cdef int add_up(void* context, uint64_t hash, Ref* ref) except -2:
     cdef Sums* sums = <Sums*>context
     cdef uint8_t* entry = <uint8_t*>at(sums.slabs, ref[0])
     cdef Block* block = entry_block(entry)
-    cdef size_t size
-    entry_value(entry, &size)
+    cdef size_t size = value_size_of(entry)
     sums.bytes += class_size(entry_size(entry))
     sums.entries += 1
     sums.deadlines += entry[0] & HAS_DEADLINE != 0
     sums.sizes[entry[0] & KIND_MASK][bin_of(size)] += 1
+    if entry_root(entry) is not NULL:
+        sums.bytes += entry_root(entry).bytes
     if block is not NULL:
         sums.bytes += block_cost(block)
         sums.misread += block.references == 0 or block.size > block.capacity

@@ -31,7 +31,7 @@ cdef class Listener:
     cdef readonly object socket  # the bound socket; the listener owns it
     cdef readonly str name       # "127.0.0.1:7878", "[::]:7878", "/run/spinel.sock"
     cdef object accepted         # who takes the descriptors, or None: the reactor itself
-    cdef bytes remote_congestion # of clients from other machines, or None: what they inherit
+    cdef bytes remote_congestion  # of clients from other machines, or None: what they inherit
     cdef int fd
     cdef bint is_unix
     cdef str last_local          # the local address of the last client: usually everyone's

@@ -163,7 +163,7 @@ cdef class Socket(Connection):
                 return 0
         else:
             # Received behind a copy of what was kept: most leftovers are gone at the next call.
-            # What comes with the header of a big argument is copied into its block, so it is little.
+            # What comes with the header of a big argument is copied: let it be little.
             if self.sends_blocks:
                 most = HEADER_RECEIVE
                 self.sends_blocks = False

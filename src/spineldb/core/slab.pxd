@@ -36,6 +36,10 @@ cdef struct Slabs:
     size_t used                  # exact sum of what is allocated: class sizes, blocks, tables' own
     size_t block_bytes           # the part of `used` that is in blocks
     size_t queued_bytes          # the part of `used` that only waits for slab_drain
+    # Values that no key has any more and that are freed in slices (root.pxd): a list of Root, and
+    # the part of `used` that is theirs.
+    void* orphans
+    size_t orphan_bytes
     # A snapshot child shares our pages: set by whoever forks, cleared when the child has ended.
     # Meanwhile tables neither shrink nor merge, and nobody defragments.
     bint shared

@@ -9,7 +9,7 @@ There is one context, refilled for each command; a body must not keep it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spineldb.core.call import Call
 from spineldb.engine.blocking import Outside, Wait
@@ -17,9 +17,11 @@ from spineldb.engine.blocking import Outside, Wait
 if TYPE_CHECKING:
     from spineldb.config.settings import Settings
     from spineldb.core.effects import Effects
-    from spineldb.core.keyspace import Database
+    from spineldb.core.keyspace import Database, View
     from spineldb.engine.engine import Engine
     from spineldb.engine.reply import Reply
+
+V = TypeVar("V", bound="View")
 
 
 class Context(Call):
@@ -40,11 +42,20 @@ class Context(Call):
         """All numbered databases."""
         return self.keyspace.databases
 
+    def read(self, key: bytes, kind: type[V]) -> V | None:
+        """Return the value under `key` for reading, which counts as a hit, or None: a miss.
+
+        Raises `errors.WrongType` if there is a value of another kind.
+        """
+        view = self.db.find(key, kind)
+        self.looked_up(key, view is not None)
+        return view
+
     def changed(self, key: bytes, event: str, count: int = 1) -> None:
         """Say that `key` was changed: `count` changes, one keyspace event.
 
-        Marks the clients that WATCH the key, wakes those that wait for it, publishes the event and
-        counts toward the next snapshot.
+        Marks the clients that WATCH the key, wakes those that wait for it, publishes the event,
+        counts toward the next snapshot, and removes a collection that has become empty.
         """
         self.effects.note(self.db, key, event, count)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
+from spineldb.core import strings
 from spineldb.core.entry import Kind
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     if kind is Kind.NONE:
         return None
     digest = mixed(digest, _TYPES[kind].to_bytes(4))
-    digest = mixed(digest, database.string(key) or b"")
+    digest = mixed(digest, strings.get(database, key) or b"")
     return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
 
 

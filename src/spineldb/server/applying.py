@@ -36,6 +36,11 @@ def _memory(server: Server) -> None:
     keyspace.lfu_decay_minutes = settings.lfu_decay_time
 
 
+def _encodings(server: Server) -> None:
+    for name in _THRESHOLDS:
+        setattr(server.engine.keyspace, name, getattr(server.engine.settings.encoding, name))
+
+
 def _limits(server: Server) -> None:
     limits, network = server.engine.settings.limits, server.network
     server.engine.keyspace.string_limit = limits.proto_max_bulk_len
@@ -82,8 +87,24 @@ def _clients(server: Server) -> None:
             raise Refused(errors.TOO_MANY_CLIENTS.format(possible))
 
 
+# OBJECT ENCODING's thresholds: parameters of [encoding] that the keyspace has under the same names.
+_THRESHOLDS = (
+    "hash_max_listpack_entries",
+    "hash_max_listpack_value",
+    "hll_sparse_max_bytes",
+    "list_max_listpack_size",
+    "set_max_intset_entries",
+    "set_max_listpack_entries",
+    "set_max_listpack_value",
+    "stream_node_max_bytes",
+    "stream_node_max_entries",
+    "zset_max_listpack_entries",
+    "zset_max_listpack_value",
+)
+
 _APPLIERS: tuple[tuple[tuple[str, ...], Callable[[Server], None]], ...] = (
     (("maxmemory", "maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), _memory),
+    (tuple(name.replace("_", "-") for name in _THRESHOLDS), _encodings),
     (
         (
             "proto-max-bulk-len",

@@ -16,6 +16,7 @@ import pytest
 
 from spineldb.config.loading import load
 from spineldb.config.settings import Settings
+from spineldb.core import strings
 from spineldb.engine import digest
 from spineldb.observability.logging import configure
 from tests.support.several import Guest, Party
@@ -107,7 +108,7 @@ def test_a_digest_leaves_no_trace(party: Party, client: Guest) -> None:
     client.say("SET kept v")
     client.say("DEBUG SET-ACTIVE-EXPIRE 0")
     expired = party.engine.effects.expired_keys
-    party.engine.keyspace.databases[0].put(b"old", b"v", 1)
+    strings.put(party.engine.keyspace.databases[0], b"old", b"v", 1)
     assert client.say("DEBUG DIGEST-VALUE old") == [EMPTY]
     client.say("DEBUG DIGEST")
     assert party.engine.effects.expired_keys == expired

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from spineldb.core import strings
 from tests.support.embedded import Embedded
 
 MB = 1 << 20
@@ -13,7 +14,7 @@ def with_released(megabytes: int, kept: int = 0) -> Embedded:
     """Return an engine that has dropped so much in blocks of 5 MB, and keeps some."""
     embedded = Embedded(seed=1)
     for number in range((megabytes + kept) // 5):
-        embedded.keyspace.databases[0].put(b"%d" % number, bytes(5 * MB))
+        strings.put(embedded.keyspace.databases[0], b"%d" % number, bytes(5 * MB))
     for number in range(megabytes // 5):
         embedded.keyspace.databases[0].delete(b"%d" % number)
     return embedded
@@ -54,7 +55,7 @@ def test_flushed_tables_count_by_their_share_of_the_keys() -> None:
     embedded = Embedded(seed=2)
     for database in embedded.keyspace.databases[:2]:
         for number in range(2000):
-            database.put(b"%d" % number, bytes(10_000))
+            strings.put(database, b"%d" % number, bytes(10_000))
     used = embedded.keyspace.used_memory
     embedded.keyspace.databases[0].flush()
     assert 0.45 * used < embedded.keyspace.owed_memory < 0.55 * used

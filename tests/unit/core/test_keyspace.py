@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from spineldb.core import strings
 from spineldb.core.keyspace import Keyspace
 
 MB = 1 << 20
@@ -19,9 +20,9 @@ def test_entries_may_take_more_than_64_mb(keyspace: Keyspace) -> None:
     """All that references can name is reserved, not a small default."""
     database = keyspace.databases[0]
     for number in range(40_000):
-        database.put(b"key:%d" % number, b"%d" % number + b"x" * 1900)
+        strings.put(database, b"key:%d" % number, b"%d" % number + b"x" * 1900)
     assert keyspace.used_memory > 70 * MB
-    value = database.string(b"key:39999")
+    value = strings.get(database, b"key:39999")
     assert value is not None
     assert value.startswith(b"39999x")
 
@@ -35,13 +36,13 @@ def test_every_layout_keeps_key_value_and_deadline(
     database = keyspace.databases[0]
     key, value = b"k" * key_size, b"v" * value_size
     before = keyspace.used_memory
-    database.put(key, value, deadline)
-    assert (database.string(key), database.deadline(key)) == (value, deadline)
+    strings.put(database, key, value, deadline)
+    assert (strings.get(database, key), database.deadline(key)) == (value, deadline)
     for other in (-1, START_MS + 5000, 1 << 50):
         assert database.expire_at(key, other)
-        assert (database.string(key), database.deadline(key)) == (value, other)
+        assert (strings.get(database, key), database.deadline(key)) == (value, other)
     assert database.move(key, keyspace.databases[1], b"moved")
-    assert keyspace.databases[1].string(b"moved") == value
+    assert strings.get(keyspace.databases[1], b"moved") == value
     assert keyspace.databases[1].delete(b"moved")
     assert len(database) == len(keyspace.databases[1]) == 0
     keyspace.run_work(1_000_000)

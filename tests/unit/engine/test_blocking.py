@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from spineldb import errors
+from spineldb.core import strings
 from spineldb.core.effects import RecordingSink
 from spineldb.engine import arguments
 from spineldb.engine.blocking import Outside, Wait
@@ -31,7 +32,7 @@ def take(ctx: Context, *words: bytes) -> Reply | Wait:
     seconds = arguments.timeout(timeout)
     runs.append(b"TAKE")
     for key in keys:
-        value = ctx.db.string(key)
+        value = strings.get(ctx.db, key)
         if value is not None:
             ctx.db.delete(key)
             ctx.changed(key, "del")
@@ -55,12 +56,12 @@ def last(ctx: Context, key: bytes, word: bytes) -> Reply | Wait:
 def pass_(ctx: Context, key: bytes, origin: bytes, target: bytes, timeout: bytes) -> Reply | Wait:
     """Move a string on, so that a wait that ends wakes another. O(1)."""
     del origin
-    value = ctx.db.string(key)
+    value = strings.get(ctx.db, key)
     if value is None:
         return ctx.wait([key], arguments.timeout(timeout), otherwise=None)
     ctx.db.delete(key)
     ctx.changed(key, "del")
-    ctx.db.put(target, value)
+    strings.put(ctx.db, target, value)
     ctx.changed(target, "set")
     return value
 
@@ -78,7 +79,7 @@ def fetch(ctx: Context, word: bytes) -> Outside:
         return word
 
     def then(ctx: Context, result: bytes) -> Reply:
-        ctx.db.put(b"fetched", result)
+        strings.put(ctx.db, b"fetched", result)
         ctx.changed(b"fetched", "set")
         return result
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from spineldb.config.settings import Settings
+from spineldb.core import strings
 from spineldb.core.effects import RecordingSink
 from spineldb.engine.command import DELETE, DENYOOM, READONLY, RO, UPDATE, WRITE, Family
 from spineldb.engine.context import Context
@@ -29,7 +30,7 @@ def break_(ctx: Context, key: bytes, when: bytes) -> Reply:
     """Fail by a bug of ours, before or after the change. O(1)."""
     if when == b"before":
         raise ZeroDivisionError
-    ctx.db.put(key, b"half")
+    strings.put(ctx.db, key, b"half")
     ctx.changed(key, "set")
     if when == b"memory":
         raise MemoryError
@@ -42,7 +43,7 @@ def break_(ctx: Context, key: bytes, when: bytes) -> Reply:
 @family.command("PEEK key", READONLY, key=RO, since="5.0.0")
 def peek(ctx: Context, key: bytes) -> Reply:
     """Fail by a bug of ours in a command that only reads. O(1)."""
-    raise LookupError(ctx.db.string(key))
+    raise LookupError(strings.get(ctx.db, key))
 
 
 @family.command("HOLD key", WRITE, key=DELETE, since="5.0.0")
@@ -225,7 +226,7 @@ def test_a_hand_over_that_fails_is_answered_once(party: Party, client: Guest) ->
     party.engine.effects.fail_next = 0
     client.say("SET other x")
     party.engine.effects.fail_next = 1
-    party.engine.keyspace.databases[0].put(b"key", b"v")
+    strings.put(party.engine.keyspace.databases[0], b"key", b"v")
     party.engine.effects.touched(party.engine.keyspace.databases[0], b"key")
     client.say("PING")
     assert [first.hear(), first.hear()] == [NOT_PROPAGATED, NOTHING]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from spineldb.core import strings
 from spineldb.core.reactor import Reactor
 from spineldb.core.work import CallWork
 from spineldb.engine.engine import Engine
@@ -33,7 +34,7 @@ class Scene:
 
     def put(self, key: bytes, lives_ms: int) -> None:
         """Store a key that has so long to live."""
-        self.engine.keyspace.databases[0].put(key, b"value", self.now_ms() + lives_ms)
+        strings.put(self.engine.keyspace.databases[0], key, b"value", self.now_ms() + lives_ms)
 
 
 def play(scenario: Callable[[Scene], object]) -> None:
