@@ -323,6 +323,32 @@ class DatabaseOutOfRange(CommandError):
     text = "DB index is out of range"
 
 
+class NumkeysNotPositive(CommandError):
+    text = "numkeys should be greater than 0"
+
+
+class CountNotPositive(CommandError):
+    text = "count should be greater than 0"
+
+
+# Lists.
+
+
+class RankZero(CommandError):
+    text = (
+        "RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
+        "negative to start from the end of the list"
+    )
+
+
+class CountNegative(CommandError):
+    text = "COUNT can't be negative"
+
+
+class MaxlenNegative(CommandError):
+    text = "MAXLEN can't be negative"
+
+
 # Strings and bitmaps.
 
 

@@ -11,6 +11,7 @@ from spineldb.commands import (
     databases,
     debug,
     keys,
+    lists,
     memory,
     observing,
     server,
@@ -21,6 +22,7 @@ from spineldb.commands import (
 FAMILIES = (
     strings.family,
     bitmaps.family,
+    lists.family,
     keys.family,
     databases.family,
     connection.family,

@@ -8,11 +8,13 @@ data into a digest of 20 bytes with SHA-1: `xored` for things without an order (
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
 from spineldb.core import strings
 from spineldb.core.entry import Kind
+from spineldb.core.lists import List
 
 if TYPE_CHECKING:
     from spineldb.core.keyspace import Database
@@ -43,7 +45,11 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     if kind is Kind.NONE:
         return None
     digest = mixed(digest, _TYPES[kind].to_bytes(4))
-    digest = mixed(digest, strings.get(database, key) or b"")
+    if kind is Kind.LIST:
+        elements = database.find_or_create(key, List).elements()
+        digest = reduce(mixed, elements, digest)
+    else:
+        digest = mixed(digest, strings.get(database, key) or b"")
     return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
 
 
