@@ -78,7 +78,17 @@ from spineldb.core.table cimport (
     table_shape,
     table_walk,
 )
-from spineldb.core.wheel cimport wheel_bytes, wheel_count, wheel_delete, wheel_new, wheel_push
+from spineldb.core.wheel cimport (
+    wheel_bytes,
+    wheel_count,
+    wheel_delete,
+    wheel_is_stale,
+    wheel_new,
+    wheel_push,
+    wheel_renew,
+    wheel_renewal,
+    wheel_renewed,
+)
 
 import os
 
@@ -853,6 +863,17 @@ cdef class Keyspace:
         if not self.lfu:
             self.work.add(begun(Ageing(), self))
 
+    def renew_wheels(self) -> None:
+        """Queue a walk that renews timing wheels which mostly hold keys that are gone."""
+        cdef Database db
+        cdef bint begun = False
+        for db in self.databases:
+            if wheel_is_stale(db.wheel, <uint64_t>db.deadlines):
+                wheel_renew(db.wheel)
+            begun = begun or wheel_renewal(db.wheel) is not NULL
+        if begun and not any(isinstance(job, Renewal) for job in self.work.jobs):
+            self.work.add(Renewal.of(self))
+
     def run_work(self, int64_t budget_us) -> bool:
         """Do queued work for at most `budget_us`; tell whether some is left."""
         cdef int64_t until_ns = monotonic_ns() + budget_us * 1000
@@ -907,6 +928,52 @@ cdef int free_visited(void* context, uint64_t hash, Ref* ref) except -2:
     free_entry(keyspace.slabs, ref[0])
     keyspace.dropping_keys -= 1
     keyspace.dropped_keys += 1
+    return 0
+
+
+cdef class Renewal(Work):
+    """Push the deadlines of all keys to the wheels that are being renewed.
+
+    How far it has come is kept in the wheel, which goes with its table (SWAPDB, FLUSHDB).
+    """
+
+    cdef Keyspace keyspace
+
+    @staticmethod
+    cdef Renewal of(Keyspace keyspace):
+        cdef Renewal job = Renewal.__new__(Renewal)
+        job.keyspace = keyspace
+        return job
+
+    cdef bint step(self, int64_t until_ns) except -1:
+        cdef Database db
+        cdef uint64_t* position
+        for db in self.keyspace.databases:
+            while True:
+                position = wheel_renewal(db.wheel)
+                if position is NULL:
+                    break
+                if table_walk(db.table, position, WALK_SLICE, push_visited, <void*>db):
+                    wheel_renewed(db.wheel)
+                if monotonic_ns() >= until_ns:
+                    return False
+        return True
+
+
+cdef int push_visited(void* context, uint64_t hash, Ref* ref) except -2:
+    cdef Database db = <Database>context
+    cdef uint8_t* entry = <uint8_t*>at(db.slabs, ref[0])
+    cdef int64_t deadline = entry_deadline(entry)
+    cdef int64_t due = -1
+    cdef const char* key
+    cdef size_t size
+    if value_types[entry[0] & KIND_MASK].next_deadline is not NULL:
+        due = value_types[entry[0] & KIND_MASK].next_deadline(entry)
+    if due >= 0 and (deadline < 0 or due < deadline):
+        deadline = due
+    if deadline >= 0:
+        key = entry_key(entry, &size)
+        db.push_deadline(table_hash(db.table, key, size), deadline)
     return 0
 
 
