@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spineldb import clock, errors
-from spineldb.engine.clients import memory_of
 from spineldb.observability.process import human, resident_bytes, system_bytes
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Memory:
     @property
     def clients(self) -> int:
         """The buffers of all clients."""
-        return sum(memory_of(session) for session in self._clients)
+        return self._clients.memory
 
     @property
     def overhead(self) -> int:

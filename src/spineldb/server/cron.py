@@ -1,6 +1,6 @@
 """What happens as time passes: keys expire, deferred work is done, rates are sampled.
 
-Three timers on the event loop. None of them does more than a millisecond of work at once; what is
+Five timers on the event loop. None of them does more than a millisecond of work at once; what is
 left is taken up again after the next turn of the reactor, so clients never wait for it. A timer
 that fails is logged, counted, and set again.
 """
@@ -25,6 +25,8 @@ log = get_log(__name__)
 BUDGET_US = 1000
 TICK_SECONDS = 0.1
 EXPIRY_SECONDS = 0.016  # one tick of the timing wheel
+CLIENTS_SECONDS = 0.01  # between looks at the memory of clients, while there is a limit to it
+CLIENTS_SHARE = 50  # and at least this many times as long as such a look takes
 AGEING_SECONDS = 4 * 3600  # access clocks of 16 bits wrap after 18 hours
 DEFRAGMENT_RATIO = 1.2  # memory held to memory used, above which entries are moved together
 DEFRAGMENT_BYTES = 1 << 20  # and at least this much to gain
@@ -49,7 +51,7 @@ class Cron:
 
     def start(self) -> None:
         """Begin; the event loop is running."""
-        for act in (self._tick, self._expire, self._work):
+        for act in (self._tick, self._expire, self._evict, self._work, self._clients):
             self._run(act)
 
     def stop(self) -> None:
@@ -106,6 +108,7 @@ class Cron:
 
     def _tidy(self, now_ns: int) -> None:
         keyspace = self._engine.keyspace
+        keyspace.renew_wheels()
         held, used = keyspace.committed_memory, keyspace.used_memory
         if held > used * DEFRAGMENT_RATIO and held - used > DEFRAGMENT_BYTES:
             keyspace.defragment()
@@ -134,6 +137,31 @@ class Cron:
             return 0
         waiting = any(database.deadlines for database in engine.keyspace.databases)
         return EXPIRY_SECONDS if waiting else TICK_SECONDS
+
+    def _evict(self) -> float:
+        """Evict what is above the limit: it was lowered, or writes had to leave something."""
+        engine, began = self._engine, clock.ticks_ns()
+        try:
+            more = engine.eviction.work(BUDGET_US)
+        except NotSettled as error:  # EM-23
+            more = False
+            engine.emergency.enter(None, None, [], error.__cause__)
+        except MemoryError:  # and nothing was evicted
+            more = False
+            log.error("no memory to evict keys")  # noqa: TRY400
+        spent_ms = (clock.ticks_ns() - began) // 1_000_000
+        engine.observer.latency.sample("eviction-cycle", self._unix_ms() // 1000, spent_ms)
+        if engine.effects.ready:
+            engine.blocking.serve(engine.effects)
+        return 0 if more else TICK_SECONDS
+
+    def _clients(self) -> float:
+        """Bound the memory of clients; the more of them there are, the less often."""
+        if not self._engine.settings.client_memory_limit():
+            return TICK_SECONDS
+        began = clock.ticks_ns()
+        self._engine.clients.bound_memory()
+        return max(CLIENTS_SECONDS, CLIENTS_SHARE * (clock.ticks_ns() - began) / 1_000_000_000)
 
     def _work(self) -> float:
         """Do a slice of the deferred work: free what was flushed, move entries together."""
