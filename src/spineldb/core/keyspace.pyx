@@ -478,6 +478,17 @@ cdef class Database:
         cdef uint8_t* entry = self.named(key, &found)
         return 0 if entry is NULL else entry[0] & KIND_MASK
 
+    def peek(self, bytes key) -> tuple:
+        """Return a key's kind and size, (0, 0) without the key. Neither buries nor touches it."""
+        cdef Found found
+        cdef const char* data = PyBytes_AS_STRING(key)
+        cdef size_t size = <size_t>PyBytes_GET_SIZE(key)
+        cdef uint8_t* entry = self.find_hashed(
+            data, size, table_hash(self.table, data, size), &found)
+        if entry is NULL:
+            return 0, 0
+        return entry[0] & KIND_MASK, value_size_of(entry)
+
     def delete(self, bytes key) -> bool:
         """Remove a key; tell whether it was there."""
         cdef Found found
