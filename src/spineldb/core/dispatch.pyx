@@ -14,6 +14,8 @@ A body that raises anything but a `CommandError` is our bug: `-ERR internal erro
 changed data, emergency read-only mode.
 """
 
+cimport cython
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -142,6 +144,7 @@ cdef inline size_t lowered(char* to, const char* data, size_t size) noexcept nog
     return size
 
 
+@cython.no_gc_clear                  # connections give their blocks back to the keyspace it holds
 cdef class Dispatcher(Executor):
     """Runs the requests of all sessions, one at a time.
 

@@ -847,14 +847,18 @@ cdef class Keyspace:
     cdef size_t owed(self) noexcept:
         """What blocks released have is known; keys of flushed tables count as the mean of all."""
         cdef size_t queued = self.slabs.queued_bytes + self.slabs.orphan_bytes
+        cdef size_t kept = queued            # and what is no key's
         cdef double keys = 0
+        cdef Database db
         cdef int i
         if self.dropping_keys == 0:
             return queued
         for i in range(len(self.databases)):
-            keys += self.database(i).table.count
+            db = self.database(i)
+            keys += db.table.count
+            kept += db.table.bytes + wheel_bytes(db.wheel)
         return queued + <size_t>(
-            (self.slabs.used - queued) * (self.dropping_keys / (self.dropping_keys + keys)))
+            (self.slabs.used - kept) * (self.dropping_keys / (self.dropping_keys + keys)))
 
     cdef bint in_debt(self) noexcept:
         cdef size_t owed
