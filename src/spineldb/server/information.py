@@ -263,6 +263,8 @@ def _network_stats(server: Server) -> Fields:
     yield "eventloop_duration_cmd_sum", cron.spent_in_commands_ns // 1000
     yield "instantaneous_eventloop_cycles_per_sec", round(cron.turns.per_second)
     yield "instantaneous_eventloop_duration_usec", cron.mean_turn_us
+    yield "eventloop_lag_usec", cron.lag_us
+    yield "eventloop_lag_max_usec", cron.most_lag_us
 
 
 def _replication(server: Server) -> Fields:
