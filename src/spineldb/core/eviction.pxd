@@ -35,6 +35,7 @@ cdef class Evictor:
     cdef public bint suspended               # a replica: its primary evicts
     cdef public bint volatile_only           # only keys with a deadline may go
     cdef public int samples                  # maxmemory-samples
+    cdef public int64_t turn_ns              # of eviction in one turn, then writes pay their way
     cdef int choice_                         # Choice
     cdef readonly int64_t evicted_keys
     cdef readonly int64_t looked_at          # keys sampled so far, for tests

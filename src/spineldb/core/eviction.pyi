@@ -15,6 +15,7 @@ class Evictor:
     suspended: bool
     volatile_only: bool
     samples: int
+    turn_ns: int
     def __new__(cls, effects: Effects) -> Self: ...
     @property
     def effects(self) -> Effects: ...

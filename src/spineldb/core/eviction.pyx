@@ -12,7 +12,7 @@ samples would find none: then a walk through the table goes on from where it sto
 of them once a round, at about 15 ns for each key it passes.
 
 Eviction happens in slices. A write that finds memory full first evicts until there is room, for
-TURN_NS in each turn at most. When that time is over, because the limit was lowered by much, later
+`turn_ns` in each turn at most. When that time is over, because the limit was lowered by much, later
 writes evict what they add, or as much as WRITE_NS allows, and the rest is left to the background.
 So what is used does not grow, and nobody waits long. A write is refused only if no key may go.
 
@@ -36,8 +36,7 @@ from spineldb.core.table cimport Place, table_find_ref, table_random, table_walk
 
 from spineldb.core.effects import NotSettled
 
-cdef int64_t TURN_NS = 1_000_000             # of eviction in one turn, then writes pay their way:
-cdef int64_t WRITE_NS = 1_000_000            # each at most this much
+cdef int64_t WRITE_NS = 1_000_000            # that one write pays, at most
 cdef uint64_t RARE = 8                       # one key in this many has a deadline, or fewer: walk
 cdef int ROUNDS = 8                          # of samples, before a turn without a candidate ends
 cdef int64_t WALK_SLICE = 512                # keys passed between looks at the clock
@@ -53,6 +52,7 @@ cdef class Evictor:
         self.effects = effects
         self.keyspace = effects.keyspace
         self.samples = 5
+        self.turn_ns = 1_000_000
         self.floor = NO_FLOOR
 
     @property
@@ -120,7 +120,7 @@ cdef class Evictor:
             return ENOUGH
         began = monotonic_ns()
         self.floor = min(self.floor, self.net())
-        outcome = self.evict(limit, began + TURN_NS - self.spent_ns)
+        outcome = self.evict(limit, began + self.turn_ns - self.spent_ns)
         self.spent_ns += monotonic_ns() - began
         if outcome == MORE and self.net() > self.floor:
             self.evict(self.floor, monotonic_ns() + WRITE_NS)

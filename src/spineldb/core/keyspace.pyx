@@ -867,6 +867,16 @@ cdef class Keyspace:
         owed = self.owed()
         return owed > DEBT_BYTES or (owed > DEBT_MINIMUM and owed > self.slabs.used // DEBT_SHARE)
 
+    @property
+    def waiting_values(self) -> int:
+        """Values that no key has any more and that wait to be freed."""
+        cdef Root* root = <Root*>self.slabs.orphans
+        cdef int64_t count = 0
+        while root is not NULL:
+            count += 1
+            root = root.next
+        return count
+
     def defragment(self) -> None:
         """Queue a walk that moves entries out of sparsely used slabs."""
         if not self.defragmenting:

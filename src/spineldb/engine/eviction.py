@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from spineldb.core.dispatch import Dispatcher
     from spineldb.engine.introspection import Fields
 
+ENDLESS_TENACITY = 100
+
 #: What each policy chooses among the keys sampled, and whether only keys with a deadline may go.
 POLICIES = {
     "noeviction": (Choice.CHOOSE_NONE, False),
@@ -35,13 +37,18 @@ class Eviction:
         self._evictor = dispatcher.evictor
         self.policy = "noeviction"
 
-    def follow(self, policy: str, samples: int) -> None:
-        """Evict by this policy from now on, looking at some keys for each that goes."""
+    def follow(self, policy: str, samples: int, tenacity: int = 10) -> None:
+        """Evict by this policy from now on, looking at some keys for each that goes.
+
+        `tenacity` says for how long in one turn of the loop: 10 is a millisecond, less is
+        proportionally less, each step above that 15 % more, and 100 as long as it takes.
+        """
         choice, volatile_only = POLICIES[policy]
         if policy != self.policy:
             self._evictor.choose(choice, volatile_only)
             self.policy = policy
         self._evictor.samples = samples
+        self._evictor.turn_ns = _turn_ns(tenacity)
 
     @property
     def suspended(self) -> bool:
@@ -76,3 +83,10 @@ class Eviction:
         yield "evicted_keys", self.evicted_keys
         yield "total_eviction_exceeded_time", self._evictor.total_exceeded_ms
         yield "current_eviction_exceeded_time", self._evictor.exceeded_ms
+
+
+def _turn_ns(tenacity: int) -> int:
+    """Return the nanoseconds of eviction in one turn."""
+    if tenacity >= ENDLESS_TENACITY:
+        return 1 << 60
+    return round(tenacity * 100_000 if tenacity <= 10 else 1_000_000 * 1.15 ** (tenacity - 10))

@@ -32,7 +32,9 @@ def _memory(server: Server) -> None:
     settings, keyspace = server.engine.settings, server.engine.keyspace
     server.engine.dispatcher.limit_memory(settings.maxmemory)
     policy = settings.text("maxmemory-policy")
-    server.engine.eviction.follow(policy, settings.maxmemory_samples)
+    server.engine.eviction.follow(
+        policy, settings.maxmemory_samples, settings.maxmemory_eviction_tenacity
+    )
     keyspace.lfu = "lfu" in policy
     keyspace.lfu_log_factor = settings.lfu_log_factor
     keyspace.lfu_decay_minutes = settings.lfu_decay_time
@@ -110,6 +112,7 @@ _APPLIERS: tuple[tuple[tuple[str, ...], Callable[[Server], None]], ...] = (
             "maxmemory",
             "maxmemory-policy",
             "maxmemory-samples",
+            "maxmemory-eviction-tenacity",
             "lfu-log-factor",
             "lfu-decay-time",
         ),

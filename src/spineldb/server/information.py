@@ -165,7 +165,8 @@ def _memory(server: Server) -> Fields:
     yield "mem_allocator", "spineldb-slab"
     yield "mem_overhead_db_hashtable_rehashing", 0
     yield "active_defrag_running", int(engine.keyspace.defragmenting)
-    yield "lazyfree_pending_objects", engine.keyspace.dropping_keys
+    waiting = engine.keyspace.dropping_keys + engine.keyspace.waiting_values
+    yield "lazyfree_pending_objects", waiting
     yield "lazyfreed_objects", engine.keyspace.dropped_keys
 
 

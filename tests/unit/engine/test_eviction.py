@@ -340,6 +340,29 @@ def test_writes_meanwhile_do_not_make_it_more(server: Composed) -> None:
         most = min(most, server.keyspace.used_memory)
 
 
+def test_tenacity_says_how_long_a_turn_evicts(server: Composed) -> None:
+    found = []
+    for tenacity in (0, 5, 10, 11, 50, 100):
+        server.engine.eviction.follow("allkeys-lru", 5, tenacity)
+        found.append(server.dispatcher.evictor.turn_ns)
+    assert found[:4] == [0, 500_000, 1_000_000, 1_150_000]
+    assert found[4] < found[5]
+    fill(server, range(2000))
+    limit = server.keyspace.used_memory // 2
+    server.dispatcher.limit_memory(limit)
+    fill(server, [2000])  # as long as it takes
+    assert server.keyspace.used_memory <= limit + 8200
+
+
+def test_without_tenacity_writes_still_get_no_error(server: Composed) -> None:
+    fill(server, range(2000))
+    server.engine.eviction.follow("allkeys-lru", 5, 0)
+    used = server.keyspace.used_memory
+    server.dispatcher.limit_memory(used - 1)
+    fill(server, range(2000, 4000))
+    assert server.keyspace.used_memory < used + 8200
+
+
 def test_the_time_above_the_limit_is_counted(server: Composed) -> None:
     full(server, "noeviction")
     assert server.ask("SET", "new", "v") == OOM
