@@ -82,7 +82,7 @@ def by_count(counting: bytes, *, reverse: bool = False) -> Reads:
 
 def by_entries(argv: Argv, limit: int) -> Counted:
     """Read `XRANGE key start end [COUNT count]`, of which no command counts: read one too many."""
-    wanted = int(argv[5]) if len(argv) > 5 else limit + 1
+    wanted = limit + 1 if len(argv) == 4 else int(argv[5])
     return Counted([*argv[:4], b"COUNT", b"%d" % min(wanted, limit + 1)])
 
 
@@ -211,15 +211,16 @@ class Safety:
         self, session: Session, guard: Guard, name: str, sources: list[bytes], argv: Argv
     ) -> None:
         """Refuse a command that would read more elements of a key than it may."""
-        limit = self._scan_limit
-        for key in sources:
-            kind, size = self._keyspace.databases[session.db].peek(key)
-            if kind not in guard.kinds or size <= limit:
-                continue
-            if guard.reads is not None:
-                size = self._size_of_range(session, guard.reads, argv, size)
-            if size > limit:
-                raise errors.CollectionTooLarge(name, key, size, limit)
+        limit, database = self._scan_limit, self._keyspace.databases[session.db]
+        found = {key: database.peek(key) for key in sources}
+        if not {kind for kind, _ in found.values()} <= guard.kinds | {Kind.NONE}:
+            return  # a wrong type
+        for key, (_, size) in found.items():
+            read = size
+            if size > limit and guard.reads is not None:
+                read = self._size_of_range(session, guard.reads, argv, size)
+            if read > limit:
+                raise errors.CollectionTooLarge(name, key, read, limit)
 
     def _size_of_range(self, session: Session, reads: Reads, argv: Argv, size: int) -> int:
         """Return how many of a collection's elements a request reads; 0 if it is not valid."""
