@@ -297,6 +297,9 @@ cdef class Evictor:
             if not table_find_ref(db.table, candidate.hash, candidate.ref, &place):
                 continue                 # it is gone, or elsewhere
             entry = <const uint8_t*>at(self.keyspace.slabs, candidate.ref)
+            key = entry_key(entry, &size)
+            if keyed_hash(&self.keyspace.hash_key, key, size) != candidate.hash:
+                continue                 # another key got its memory and its bucket
             if self.volatile_only and not entry[0] & HAS_DEADLINE:
                 continue
             score = self.score(entry)
@@ -304,7 +307,6 @@ cdef class Evictor:
                 candidate.score = score
                 self.enter(&candidate)
                 continue
-            key = entry_key(entry, &size)
             db.find_hashed(key, size, candidate.hash, found)
             database[0] = candidate.database
             return True
