@@ -338,6 +338,7 @@ cdef class Dispatcher(Executor):
             not gates & (GATE_AUTH | GATE_EMERGENCY)
         ):
             full = self.is_full(session)         # which may end in emergency mode
+            self.last_ns = monotonic_ns()        # evicting is not this command's doing
             gates |= (command.gates & self.raised) | (GATE_MEMORY if full else 0)
         if gates and not self.ask(session, request, command, gates):
             return session.flags & POSTPONED == 0

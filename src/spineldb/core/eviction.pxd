@@ -40,6 +40,7 @@ cdef class Evictor:
     cdef readonly int64_t evicted_keys
     cdef readonly int64_t looked_at          # keys sampled so far, for tests
     cdef int64_t spent_ns                    # in this turn, beside what writes had to pay
+    cdef int64_t longest_ns                  # that a write had to evict, since that was asked for
     cdef size_t floor                        # the least used since the limit was exceeded
     cdef int64_t exceeded_ns                 # when it was, by the monotonic clock; 0: it is not
     cdef int64_t exceeded_total_ns           # how long it was in former times

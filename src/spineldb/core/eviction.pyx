@@ -76,6 +76,11 @@ cdef class Evictor:
         """For how long more was used than the limit, in all."""
         return self.exceeded_total_ns // 1_000_000 + self.exceeded_ms
 
+    def take_longest_ns(self) -> int:
+        """Return how long a write had to evict at most since the last call."""
+        longest, self.longest_ns = self.longest_ns, 0
+        return longest
+
     def reset_statistics(self) -> None:
         """Forget how many keys were evicted (CONFIG RESETSTAT)."""
         self.evicted_keys = 0
@@ -122,6 +127,7 @@ cdef class Evictor:
         self.floor = min(self.floor, self.net())
         outcome = self.evict(limit, began + self.turn_ns - self.spent_ns)
         self.spent_ns += monotonic_ns() - began
+        self.longest_ns = max(self.longest_ns, monotonic_ns() - began)
         if outcome == MORE and self.net() > self.floor:
             self.evict(self.floor, monotonic_ns() + WRITE_NS)
         if outcome == MORE:
@@ -130,6 +136,7 @@ cdef class Evictor:
 
     cdef int evict(self, size_t limit, int64_t until_ns) except -1:
         cdef int outcome = MORE
+        cdef int64_t steps = 0
         cdef uint64_t keys
         while True:
             if self.net() <= limit:
@@ -139,9 +146,10 @@ cdef class Evictor:
             if self.choice_ == CHOOSE_NONE or keys == 0:
                 outcome = EXHAUSTED
                 break
-            if monotonic_ns() >= until_ns:
+            if steps and monotonic_ns() >= until_ns:
                 break
-            self.evict_one(keys)
+            self.evict_one(keys)         # one step at least: there is progress without any time
+            steps += 1
         self.note(outcome)
         return outcome
 

@@ -74,6 +74,10 @@ class Eviction:
         limit = self._dispatcher.memory_limit
         return limit > 0 and self._evictor.run(limit, budget_us)
 
+    def take_longest_ns(self) -> int:
+        """Return how long a write had to evict at most since the last call."""
+        return self._evictor.take_longest_ns()
+
     def reset_statistics(self) -> None:
         """Forget how many keys were evicted (CONFIG RESETSTAT)."""
         self._evictor.reset_statistics()
