@@ -752,13 +752,16 @@ cdef class Keyspace:
 
     cdef void set_now(self, int64_t now_ms) noexcept:
         """Set the wall clock that deadlines and accesses are measured by."""
+        cdef int64_t since
         self.now_ms = now_ms
         self.horizon_ms = -1 if self.applying_ else now_ms
         if self.lfu:
             self.access_now = <uint16_t>(LFU_INITIAL | (now_ms // 60000 & 0xff) << 8)
         else:
-            self.access_now = <uint16_t>(
-                (now_ms // 1000 - self.access_origin_s) % ACCESS_CYCLE + 1)
+            since = (now_ms // 1000 - self.access_origin_s) % ACCESS_CYCLE
+            if since < 0:                    # the wall clock went back
+                since += ACCESS_CYCLE
+            self.access_now = <uint16_t>(since + 1)
 
     @property
     def applying(self) -> bool:

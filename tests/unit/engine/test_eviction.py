@@ -73,6 +73,18 @@ def test_lru_evicts_those_not_used_for_longest(
     assert max(gone) < 3500
 
 
+def test_a_clock_that_goes_back_keeps_the_order(server: Composed) -> None:
+    server.pass_time(-100_000_000_000)  # three years before the start
+    fill(server, range(200))
+    ages = []
+    for key in range(0, 200, 2):
+        server.now_ms += 700_000
+        server.ask("GET", f"key:{key:08d}")
+        if key > 100:
+            ages.append(server.keyspace.databases[0].idle_seconds(f"key:{key - 2:08d}".encode()))
+    assert set(ages) == {700}
+
+
 def test_a_candidate_that_is_used_again_stays(server: Composed) -> None:
     fill(server, range(16))
     server.pass_time(MINUTE_MS)
