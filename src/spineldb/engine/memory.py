@@ -192,6 +192,12 @@ class Memory:
                 f"{human(used)} of maxmemory {human(limit)} are used, and maxmemory-policy is "
                 f"noeviction: writes will be refused. Raise maxmemory or choose another policy."
             )
+        if limit and used > limit * NEAR_LIMIT and evicts:
+            yield (
+                f"{human(used)} of maxmemory {human(limit)} are used: keys are evicted to make room "
+                "(INFO stats, evicted_keys). If they are missed, keyspace_misses will tell: raise "
+                "maxmemory, or look at maxmemory-policy."
+            )
         if not limit and machine and used > machine * NEAR_MACHINE:
             yield (
                 f"{human(used)} of the machine's {human(machine)} are used and there is no limit. "
