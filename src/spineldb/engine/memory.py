@@ -195,8 +195,8 @@ class Memory:
         if limit and used > limit * NEAR_LIMIT and evicts:
             yield (
                 f"{human(used)} of maxmemory {human(limit)} are used: keys are evicted to make "
-                "room (INFO stats, evicted_keys). If they are missed, keyspace_misses will tell: raise "
-                "maxmemory, or look at maxmemory-policy."
+                "room (INFO stats, evicted_keys). If they are missed, keyspace_misses will tell: "
+                "raise maxmemory, or look at maxmemory-policy."
             )
         if not limit and machine and used > machine * NEAR_MACHINE:
             yield (
