@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from spineldb import errors
 from spineldb.client import Decoder
@@ -240,7 +240,7 @@ class Safety:
         decoder.feed(asker.take())
         counted = decoder.next()
         if isinstance(counted, list):
-            counted = len(counted)
+            counted = len(cast("list[object]", counted))
         return part.of(counted) if isinstance(counted, int) else 0
 
 
