@@ -92,6 +92,8 @@ def by_words(argv: Argv, limit: int) -> Span | Counted:
     for word, counting in ((b"BYSCORE", b"zcount"), (b"BYLEX", b"zlexcount")):
         if word in words:
             return by_count(counting, reverse=b"REV" in words)(argv, limit)
+    if not words <= {b"REV", b"WITHSCORES"}:
+        raise ValueError(words)
     return by_index(argv, limit)
 
 
