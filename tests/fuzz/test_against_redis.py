@@ -29,6 +29,7 @@ BATCH = 50
 SLACK_MS = 2000  # between deadlines made from spans
 
 Answers = Callable[[Sequence[Sequence[bytes]]], list[bytes]]
+DigestOf = Callable[[int, bytes], bytes]
 Content = tuple[bytes, int, bool | bytes]
 FIRST_SEED = int(os.environ.get("SPINELDB_FUZZ_SEED", "1"))
 #: What only we have, what tells of the machine, and what both choose by chance.
@@ -105,7 +106,7 @@ def same(request: Sequence[bytes], ours: bytes, theirs: bytes) -> bool:
     return name == b"object" and {ours, theirs} == {b"$6\r\nembstr\r\n", b"$3\r\nraw\r\n"}
 
 
-def contents(answers: Answers, database: int) -> dict[bytes, Content]:
+def contents(answers: Answers, digest_of: DigestOf, database: int) -> dict[bytes, Content]:
     """Return every key with its value, its deadline, and whether it is stored as a number.
 
     Of what is no string it is a digest and the encoding's name.
@@ -114,18 +115,18 @@ def contents(answers: Answers, database: int) -> dict[bytes, Content]:
     answers([[b"SELECT", b"%d" % database]])
     (listed,) = answers([[b"KEYS", b"*"]])
     for key in value(listed):
-        questions = [
-            [b"GET", key],
-            [b"PEXPIRETIME", key],
-            [b"OBJECT", b"ENCODING", key],
-            [b"DEBUG", b"DIGEST-VALUE", key],
-        ]
-        text, deadline, encoding, digest = map(value, answers(questions))
+        questions = [[b"GET", key], [b"PEXPIRETIME", key], [b"OBJECT", b"ENCODING", key]]
+        text, deadline, encoding = map(value, answers(questions))
         if encoding in {b"int", b"embstr", b"raw"}:
             found[key] = (text, deadline, encoding == b"int")
         else:
-            found[key] = (digest[0].encode(), deadline, encoding)
+            found[key] = (digest_of(database, key), deadline, encoding)
     return found
+
+
+def digest_of_peer(peer: Peer, key: bytes) -> bytes:
+    (reply,) = peer.answers([[b"DEBUG", b"DIGEST-VALUE", key]])
+    return reply.split()[1].lstrip(b"+")
 
 
 def alike(one: Content | None, other: Content | None) -> bool:
@@ -166,8 +167,10 @@ def compare(seed: int, port: int, protocol: int, count: int) -> list[str]:
             if not same(request, one, reply):
                 found.append("\n".join([*touching(log, request), f"   theirs {reply[:200]!r}"]))
     for database in range(4):
-        mine = contents(lambda asked: ours.answers(pipeline(asked)), database)
-        other = contents(theirs.answers, database)
+        mine = contents(lambda asked: ours.answers(pipeline(asked)), ours.digest, database)
+        other = contents(
+            theirs.answers, lambda _database, key: digest_of_peer(theirs, key), database
+        )
         found += [
             f"db{database} {key!r}: {mine.get(key)!r:.200} / {other.get(key)!r:.200}"
             for key in mine.keys() | other.keys()

@@ -81,6 +81,10 @@ class Embedded:
                     break
         return found
 
+    def digest(self, database: int, key: bytes) -> bytes:
+        """Return what DEBUG DIGEST-VALUE says of a key's value."""
+        return (digest.of_value(self.keyspace.databases[database], key) or b"").hex().encode()
+
     def rest(self) -> None:
         """Do all work that waits."""
         while self.effects.expire(1_000_000) or self.keyspace.run_work(1_000_000):

@@ -17,9 +17,9 @@ from spineldb.core.resp cimport (
 )
 from spineldb.core.root cimport root_release
 from spineldb.core.sets cimport (
-    ENCODING, INTSET, Member, SetRoot, SetValue, first_encoding, flat_member,
+    ENCODING, INTSET, LISTPACK, Member, SetRoot, SetValue, first_encoding, flat_member,
     flat_next, member_text, set_add, set_contains, set_create, set_expect, set_new, set_open,
-    set_open_root, set_remove, set_remove_at, set_remove_ref, set_settle, set_store, set_walk,
+    set_open_root, set_remove, set_remove_numbers, set_remove_ref, set_settle, set_store, set_walk,
 )
 from spineldb.core.slab cimport Ref, Slabs, at
 from spineldb.core.table cimport Table, table_random, table_walk
@@ -517,7 +517,8 @@ cdef int spop(Call call, Slice* argv, int argc) except -1:
     if value.table is not NULL:
         set_remove_ref(db, &value, ref)
     else:
-        set_remove_at(db, &found, &value, index)
+        ref = <Ref>index
+        set_remove_numbers(db, &found, &value, &ref, 1)
     db.recount(found.entry, before)
     call.changed_value(&argv[1], &found, EVENT_SET, b"spop", 1)
     return 0
@@ -551,13 +552,11 @@ cdef int pop_some(Call call, Slice* argv) except -1:
             picked(call, &value, refs[i], &member)
             out_bulk(call.out, member.data, member.size)
         propagate_members(call, &argv[1], &value, refs, count)
-        i = count
-        while i:                 # from the last, so that the numbers of the others stay
-            i -= 1
-            if value.table is not NULL:
+        if value.table is NULL:
+            set_remove_numbers(db, &found, &value, refs, count)
+        else:
+            for i in range(count):
                 set_remove_ref(db, &value, refs[i])
-            else:
-                set_remove_at(db, &found, &value, refs[i])
     finally:
         free(refs)
     db.recount(found.entry, before)
@@ -737,7 +736,8 @@ cdef int sinterstore(Call call, Slice* argv, int argc) except -1:
             return 0
         if not sets.missing:
             qsort(sets.values, <size_t>sets.count, sizeof(SetValue), by_count)
-            begin(call, &building, sets.values[0].form & ENCODING)
+            begin(call, &building,
+                  INTSET if sets.values[0].form & ENCODING == INTSET else LISTPACK)
             root = building.value.root
             try:
                 sift(sets.values, sets.values + 1, sets.count - 1, True, build, &building)

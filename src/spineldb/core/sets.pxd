@@ -25,7 +25,8 @@ cdef enum Form:                  # of a set: how it is laid out, and what OBJECT
     ENCODING = 0x30
 
 cdef enum:
-    INTS_MAX = 512               # integers kept sorted,
+    INTS_MAX = 512               # integers kept sorted; as many as an intset may have, up to
+    INTS_MOST = 65536            # this,
     BYTES_MAX = 128              # members kept one behind the other,
     SHORT_MAX = 254              # each of so many bytes,
     FLAT_MAX = 8448              # all of so many: as many as Redis keeps in order of insertion
@@ -103,8 +104,9 @@ cdef bint set_add(Database db, Found* found, SetValue* value, const char* member
 # Take a member away: 1 if it was there. That needs no memory. The caller removes an emptied set.
 cdef bint set_remove(Database db, Found* found, SetValue* value, const char* member,
                      size_t size) except -1
-# The same by its number in a set that is not TABLED, and by its entry in one that is.
-cdef int set_remove_at(Database db, Found* found, SetValue* value, int64_t index) except -1
+# The same by their numbers, rising, in a set that is not TABLED, and by its entry in one that is.
+cdef int set_remove_numbers(Database db, Found* found, SetValue* value, const uint32_t* numbers,
+                            int64_t count) except -1
 cdef int set_remove_ref(Database db, SetValue* value, Ref ref) except -1
 # Call it what Redis calls it.
 cdef void set_rename(SetValue* value, int encoding) noexcept nogil

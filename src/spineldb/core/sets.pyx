@@ -134,7 +134,7 @@ cdef void set_open_root(Slabs* slabs, SetRoot* root, SetValue* value) noexcept n
 
 
 cdef inline void trim(SetValue* value) noexcept nogil:
-    """What a removal could not give back (see `cut`) is no member."""
+    """Have the size follow the count: what a removal could not give back is no member."""
     if value.form & LAYOUT <= INT64 and value.form & LAYOUT != BYTES:
         value.size = <size_t>value.count * (value.form & LAYOUT)
     elif value.count == 0:
@@ -322,6 +322,7 @@ cdef void set_count(SetValue* value, int64_t count) noexcept nogil:
         value.root.root.count = count
     else:
         store16(value.data - PACKED_HEADER, <uint16_t>count)
+    trim(value)
 
 
 cdef void count_flat(SetRoot* root) noexcept nogil:
@@ -369,6 +370,7 @@ cdef int flat_resize(Database db, Found* found, SetValue* value, size_t size) ex
     else:
         flat_room(db.slabs, root, size, True)
     set_open_root(db.slabs, root, value)
+    value.size = size
     return 0
 
 
@@ -562,7 +564,7 @@ cdef bint add_int(Database db, Found* found, SetValue* value, int64_t number, co
     if find_int(value, number, &index):
         return False
     encoding = encoding_with(db, value, size, True)
-    if value.count >= INTS_MAX:
+    if value.count >= INTS_MAX and (encoding != INTSET or value.count >= INTS_MOST):
         return grow_table(db, found, value, encoding, member, size, hash)
     if width > layout_of(value):
         widen(db, found, value, width)
@@ -596,9 +598,10 @@ cdef bint add_to_ints(Database db, Found* found, SetValue* value, const char* me
     flat_resize(db, found, value, used + size + 1)
     memcpy(value.data, texts, used)
     write_member(value.data + used, member, size)
-    set_count(value, value.count + 1)
     value.form = <uint8_t>(BYTES | encoding)
+    value.size = used + size + 1
     keep_form(value)
+    set_count(value, value.count + 1)
     return True
 
 
@@ -623,16 +626,24 @@ cdef bint set_remove(Database db, Found* found, SetValue* value, const char* mem
     return True
 
 
-cdef int set_remove_at(Database db, Found* found, SetValue* value, int64_t index) except -1:
-    cdef const uint8_t* p = value.data
+cdef int set_remove_numbers(Database db, Found* found, SetValue* value, const uint32_t* numbers,
+                            int64_t count) except -1:
     cdef int width = layout_of(value)
-    if width != BYTES:
-        cut(db, found, value, <size_t>index * width, width)
-        return 0
-    while index:
-        p += p[0] + 1
-        index -= 1
-    cut(db, found, value, <size_t>(p - value.data), p[0] + <size_t>1)
+    cdef uint8_t* p = value.data
+    cdef uint8_t* kept = p
+    cdef size_t size
+    cdef int64_t i
+    cdef int64_t gone = 0
+    for i in range(value.count):
+        size = p[0] + <size_t>1 if width == BYTES else <size_t>width
+        if gone < count and numbers[gone] == i:
+            gone += 1
+        else:
+            if kept is not p:
+                memmove(kept, p, size)
+            kept += size
+        p += size
+    shrink(db, found, value, <size_t>(kept - value.data), gone)
     return 0
 
 
@@ -656,21 +667,24 @@ cdef bint remove_ref(Database db, SetValue* value, uint64_t hash, Ref ref) noexc
 
 
 cdef void cut(Database db, Found* found, SetValue* value, size_t offset, size_t size) noexcept:
-    """Take bytes out of the members of a flat set, and count one less.
+    """Take one member out of a flat set."""
+    cdef uint8_t* p = value.data + offset
+    memmove(p, p + size, value.size - offset - size)
+    shrink(db, found, value, value.size - size, 1)
+
+
+cdef void shrink(Database db, Found* found, SetValue* value, size_t size, int64_t gone) noexcept:
+    """Count `gone` members less in a flat set, whose others take `size` bytes now.
 
     Where there is no memory for a smaller allocation the old one stays, with a mark at its end.
     """
-    cdef uint8_t* p = value.data + offset
-    cdef size_t left = value.size - size
-    memmove(p, p + size, left - offset)
-    set_count(value, value.count - 1)
-    if value.count == 0:
-        value.size = 0           # the key goes, and its entry as it is
-        return
     if layout_of(value) == BYTES:
-        value.data[left] = LONG_MEMBER
+        value.data[size] = LONG_MEMBER
+    set_count(value, value.count - gone)
+    if value.count == 0:
+        return                   # the key goes, and its entry as it is
     try:
-        flat_resize(db, found, value, left)
+        flat_resize(db, found, value, size)
     except MemoryError:
         trim(value)
 
