@@ -74,17 +74,17 @@ class Sets(RuleBasedStateMachine):
         else:
             assert len(drawn) == (-count if self.of(key) else 0)
 
-    @rule(source=NAMES, target=NAMES, member=MEMBERS)
-    def move(self, source: bytes, target: bytes, member: bytes) -> None:
+    @rule(source=NAMES, into=NAMES, member=MEMBERS)
+    def move(self, source: bytes, into: bytes, member: bytes) -> None:
         """SMOVE."""
         there = member in self.of(source)
-        assert self.server.ask("SMOVE", source, target, member) == there
+        assert self.server.ask("SMOVE", source, into, member) == there
         if there:
             self.keep(source, self.of(source) - {member})
-            self.keep(target, self.of(target) | {member})
+            self.keep(into, self.of(into) | {member})
 
-    @rule(target=NAMES, keys=st.lists(NAMES, min_size=1, max_size=4))
-    def algebra(self, target: bytes, keys: list[bytes]) -> None:
+    @rule(into=NAMES, keys=st.lists(NAMES, min_size=1, max_size=4))
+    def algebra(self, into: bytes, keys: list[bytes]) -> None:
         """SINTER, SUNION, SDIFF, and one of them stored."""
         sets = [self.of(key) for key in keys]
         union, common = set.union(*sets), set.intersection(*sets)
@@ -95,16 +95,16 @@ class Sets(RuleBasedStateMachine):
         command, result = [("SUNIONSTORE", union), ("SINTERSTORE", common), ("SDIFFSTORE", left)][
             (len(union) + len(keys)) % 3
         ]
-        assert self.server.ask(command, target, *keys) == len(result)
-        self.keep(target, result)
+        assert self.server.ask(command, into, *keys) == len(result)
+        self.keep(into, result)
 
-    @rule(key=NAMES, target=NAMES)
-    def copy(self, key: bytes, target: bytes) -> None:
+    @rule(key=NAMES, into=NAMES)
+    def copy(self, key: bytes, into: bytes) -> None:
         """COPY."""
-        if key != target:
-            assert self.server.ask("COPY", key, target, "REPLACE") == (key in self.model)
+        if key != into:
+            assert self.server.ask("COPY", key, into, "REPLACE") == (key in self.model)
             if key in self.model:
-                self.keep(target, set(self.of(key)))
+                self.keep(into, set(self.of(key)))
 
     @invariant()
     def all_is_as_in_the_model(self) -> None:

@@ -18,8 +18,9 @@ from spineldb.core.resp cimport (
 from spineldb.core.root cimport root_release
 from spineldb.core.sets cimport (
     ENCODING, INTSET, LISTPACK, Member, SetRoot, SetValue, first_encoding, flat_member,
-    flat_next, member_text, set_add, set_contains, set_create, set_expect, set_new, set_open,
-    set_open_root, set_remove, set_remove_numbers, set_remove_ref, set_settle, set_store, set_walk,
+    flat_next, member_text, set_add, set_append, set_contains, set_create, set_expect, set_new,
+    set_open, set_open_root, set_remove, set_remove_numbers, set_remove_ref, set_settle,
+    set_store, set_walk,
 )
 from spineldb.core.slab cimport Ref, Slabs, at
 from spineldb.core.table cimport Table, table_random, table_walk
@@ -650,6 +651,17 @@ cdef int build(void* context, const char* member, size_t size, const uint64_t* h
     return 0
 
 
+cdef int build_new(void* context, const char* member, size_t size,
+                   const uint64_t* hash) except -2:
+    """The same for members that are all different."""
+    cdef Building* building = <Building*>context
+    cdef int64_t number
+    if building.only_integers:
+        building.only_integers = parse_int(member, size, &number)
+    set_append(<Database>building.db, &building.value, member, size, hash)
+    return 0
+
+
 cdef struct Replying:
     Output* out
     int64_t count
@@ -740,7 +752,8 @@ cdef int sinterstore(Call call, Slice* argv, int argc) except -1:
                   INTSET if sets.values[0].form & ENCODING == INTSET else LISTPACK)
             root = building.value.root
             try:
-                sift(sets.values, sets.values + 1, sets.count - 1, True, build, &building)
+                sift(sets.values, sets.values + 1, sets.count - 1, True, build_new, &building,
+                     &building.value)
                 root = set_settle(call.db, root, building.only_integers)
             except MemoryError:
                 root_release(call.db.slabs, &root.root)
@@ -784,7 +797,7 @@ cdef int unite(Operands* sets, Building* building) except -1:
     """Add the members of all sets to one."""
     cdef int i
     for i in range(sets.count):
-        sift(&sets.values[i], NULL, 0, False, build, building)
+        sift(&sets.values[i], NULL, 0, False, build, building, &building.value)
     return 0
 
 
@@ -900,13 +913,13 @@ cdef int sdiffstore(Call call, Slice* argv, int argc) except -1:
 cdef int subtract(Call call, Operands* sets, Building* building) except -1:
     cdef int i, n
     if subtracts(sets):
-        sift(sets.values, NULL, 0, False, build, building)
+        sift(sets.values, NULL, 0, False, build_new, building, &building.value)
         for i in range(1, sets.count):
             set_walk(&sets.values[i], take_out, building)
         return 0
     n = sets.count - 1
     qsort(sets.values + 1, <size_t>n, sizeof(SetValue), by_most)
-    sift(sets.values, sets.values + 1, n, False, build, building)
+    sift(sets.values, sets.values + 1, n, False, build_new, building, &building.value)
     return 0
 
 

@@ -101,6 +101,9 @@ cdef int set_create(Database db, Found* found, const char* key, size_t key_size,
 # to date afterwards. On MemoryError nothing has changed.
 cdef bint set_add(Database db, Found* found, SetValue* value, const char* member, size_t size,
                   const uint64_t* hash) except -1
+# Add to a set of set_new what is known not to be in it.
+cdef int set_append(Database db, SetValue* value, const char* member, size_t size,
+                    const uint64_t* hash) except -1
 # Take a member away: 1 if it was there. That needs no memory. The caller removes an emptied set.
 cdef bint set_remove(Database db, Found* found, SetValue* value, const char* member,
                      size_t size) except -1

@@ -510,14 +510,20 @@ cdef bint set_add(Database db, Found* found, SetValue* value, const char* member
 
 cdef bint add_to_table(Database db, SetValue* value, const char* member, size_t size,
                        const uint64_t* given) except -1:
+    cdef uint64_t hash = (
+        given[0] if given is not NULL else table_hash(value.table, member, size))
+    if table_find(value.table, hash, member, size, NULL):
+        return False
+    append_to_table(db, value, member, size, hash)
+    return True
+
+
+cdef int append_to_table(Database db, SetValue* value, const char* member, size_t size,
+                         uint64_t hash) except -1:
     cdef Slabs* slabs = db.slabs
     cdef size_t used = slabs.used
     cdef int64_t number
-    cdef uint64_t hash = (
-        given[0] if given is not NULL else table_hash(value.table, member, size))
     cdef int encoding = value.form & ENCODING
-    if table_find(value.table, hash, member, size, NULL):
-        return False
     if encoding != HASHTABLE:
         encoding = encoding_with(db, value, size, parse_int(member, size, &number))
     try:
@@ -527,7 +533,18 @@ cdef bint add_to_table(Database db, SetValue* value, const char* member, size_t 
     set_count(value, value.count + 1)
     if encoding != value.form & ENCODING:
         set_rename(value, encoding)
-    return True
+    return 0
+
+
+cdef int set_append(Database db, SetValue* value, const char* member, size_t size,
+                    const uint64_t* hash) except -1:
+    if value.table is NULL:
+        set_add(db, NULL, value, member, size, hash)
+    else:
+        append_to_table(
+            db, value, member, size,
+            hash[0] if hash is not NULL else table_hash(value.table, member, size))
+    return 0
 
 
 cdef bint grow_table(Database db, Found* found, SetValue* value, int encoding, const char* member,
