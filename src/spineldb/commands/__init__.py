@@ -14,12 +14,14 @@ from spineldb.commands import (
     memory,
     observing,
     server,
+    sets,
     strings,
 )
 
 #: Every family of the server.
 FAMILIES = (
     strings.family,
+    sets.family,
     bitmaps.family,
     keys.family,
     databases.family,
