@@ -16,12 +16,14 @@ from spineldb.commands import (
     server,
     sets,
     strings,
+    zsets,
 )
 
 #: Every family of the server.
 FAMILIES = (
     strings.family,
     sets.family,
+    zsets.family,
     bitmaps.family,
     keys.family,
     databases.family,

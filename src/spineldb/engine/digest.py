@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from spineldb.core import strings
 from spineldb.core.entry import Kind
 from spineldb.core.sets import Set
+from spineldb.core.zsets import SortedSet
 
 if TYPE_CHECKING:
     from spineldb.core.keyspace import Database
@@ -47,6 +48,9 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     if kind is Kind.SET:
         for member in Set(database, key).members():
             digest = xored(digest, member)
+    elif kind is Kind.ZSET:
+        for member, score in SortedSet(database, key).items():
+            digest = xored(digest, mixed(mixed(EMPTY, member), b"%.17g" % score))
     else:
         digest = mixed(digest, strings.get(database, key) or b"")
     return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
