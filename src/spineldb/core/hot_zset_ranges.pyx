@@ -56,7 +56,11 @@ cdef struct Wanted:              # which part of a set
 # -- bounds ------------------------------------------------------------------------------------
 
 cdef bint read_edge(const char* text, size_t size, double* score) except -1:
-    """Read a number as fast_float does for ranges: no hexadecimal, nothing is 0, no overflow."""
+    """Read a number as Redis does for ranges: up to a zero byte; nothing is 0, nothing overflows,
+    and there are no hexadecimals."""
+    cdef const char* end = <const char*>memchr(text, 0, size)
+    if end is not NULL:
+        size = <size_t>(end - text)
     if size == 0:
         score[0] = 0
         return True
