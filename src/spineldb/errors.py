@@ -504,9 +504,7 @@ class NameBounds(CommandError):
 
 
 class LimitWithRanks(CommandError):
-    text = (
-        "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
-    )
+    text = "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
 
 
 class ScoresWithNames(CommandError):

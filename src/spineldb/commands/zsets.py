@@ -426,9 +426,7 @@ def bzmpop(ctx: Context, timeout: bytes, numkeys: bytes, *rest: bytes) -> Reply 
 
 # Several sets.
 
-WEIGHED = (
-    "[WEIGHTS weight:integer [weight ...]] [AGGREGATE <aggregate: SUM | MIN | MAX>]"
-)
+WEIGHED = "[WEIGHTS weight:integer [weight ...]] [AGGREGATE <aggregate: SUM | MIN | MAX>]"
 STORED = (OW | UPDATE, RO | ACCESS)
 
 
