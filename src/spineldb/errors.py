@@ -515,10 +515,6 @@ class ValueOutOfRange(CommandError):
     text = "value is out of range"
 
 
-class NumkeysNotPositive(CommandError):
-    text = "numkeys should be greater than 0"
-
-
 class CountNotPositive(CommandError):
     text = "count should be greater than 0"
 
@@ -529,10 +525,6 @@ class NoInputKey(CommandError):
 
 class WeightNotFloat(CommandError):
     text = "weight value is not a float"
-
-
-class LimitNegative(CommandError):
-    text = "LIMIT can't be negative"
 
 
 # Connections.

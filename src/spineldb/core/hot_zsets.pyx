@@ -672,10 +672,9 @@ cdef int scan_whole(Call call, const uint8_t* entry, const Slice* pattern, bint 
     cdef Cursor cursor
     cdef Item item
     cdef int64_t matches = 0
-    cdef int64_t i
     zset_open(call.db.slabs, entry, &cursor)
     cursor_seek(&cursor, 0)
-    for i in range(cursor.count):
+    for _ in range(cursor.count):
         cursor_get(&cursor, &item)
         matches += wanted(pattern, &item)
         cursor_next(&cursor)
@@ -683,7 +682,7 @@ cdef int scan_whole(Call call, const uint8_t* entry, const Slice* pattern, bint 
     out_bulk(call.out, b"0", 1)
     out_array(call.out, matches * (1 + scores))
     cursor_seek(&cursor, 0)
-    for i in range(cursor.count):
+    for _ in range(cursor.count):
         cursor_get(&cursor, &item)
         if wanted(pattern, &item):
             out_scanned(call, &item, scores, zset_called_skiplist(entry))

@@ -673,7 +673,7 @@ cdef int create(Database db, Found* found, const char* key, size_t key_size, con
 
 cdef int unpack(Database db, Found* found, const uint8_t* without, const Item* item,
                 int form) except -1:
-    """Give a packed set a structure of its own, `without` (may be NULL) one element, with `item`."""
+    """Give a packed set a structure: `without` an element (may be NULL), with `item`."""
     cdef size_t used = db.slabs.used
     cdef size_t size
     cdef const uint8_t* p = value_of(found.entry, &size)
