@@ -92,7 +92,7 @@ def test_effects_of_every_write_command_replayed_give_the_same_data(seed: int) -
 
 
 def test_every_write_command_of_the_table_changes_something() -> None:
-    changed = check_replay(1234, 30_000)
+    changed = check_replay(1234, 80_000)
     expected = {
         name
         for name, command in TABLE.items()

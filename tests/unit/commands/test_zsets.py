@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from spineldb import commands
 from spineldb.core.effects import RecordingSink
 from tests.support.embedded import Embedded
 from tests.support.several import NOTHING, Party
@@ -13,7 +12,7 @@ from tests.support.wire import encoded
 
 @pytest.fixture
 def party() -> Party:
-    return Party(*commands.FAMILIES)
+    return Party()
 
 
 def test_b5_waiters_are_served_after_the_command_in_their_order(party: Party) -> None:
