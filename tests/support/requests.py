@@ -235,7 +235,21 @@ HASTE_MS = 600_000
 _DEADLINES = frozenset(b"ex px exat pxat expire pexpire expireat pexpireat setex psetex".split())
 _WORDS_OF_OPTIONS = frozenset(
     word
-    for token in ("NX", "XX", "EX", "PX", "EXAT", "PXAT", "KEEPTTL")
+    for token in (
+        "NX",
+        "XX",
+        "EX",
+        "PX",
+        "EXAT",
+        "PXAT",
+        "KEEPTTL",
+        "MIN",
+        "MAX",
+        "WEIGHTS",
+        "AGGREGATE",
+        "WITHSCORES",
+        "LIMIT",
+    )
     for word in (token.encode(), token.lower().encode())
 )
 _BY_NAME: dict[str, list[bytes]] = {
@@ -245,6 +259,7 @@ _BY_NAME: dict[str, list[bytes]] = {
     "count": [b"1", b"10", b"1000", b"0"],
     "min": [b"-inf", b"-", b"[a", b"(1", b"0", b"-5", b"["],
     "max": [b"+inf", b"+", b"[z", b"(9", b"100", b"-1", b"(c"],
+    "member": [b"a", b"b", b"m", b"1", b"2", b"\x00\xff", b"l" * 100],
     "index": NUMBERS[:4],
     "index1": NUMBERS[:4],
     "index2": NUMBERS[:4],
