@@ -107,8 +107,13 @@ def compare(seed: int, port: int, protocol: int, count: int, members: int) -> li
     requests = Requests(seed, members)
     ours, theirs = Embedded(seed), Peer(port)
     found: list[str] = []
-    start = [[b"HELLO", b"%d" % protocol], [b"FLUSHALL"], [b"SADD", b"s", b"m1", b"m2", b"x"],
-             [b"SADD", b"i", b"1", b"2", b"-5"], [b"ZADD", b"c", b"1", b"1", b"2", b"2"]]  # fmt: skip
+    start = [
+        [b"HELLO", b"%d" % protocol],
+        [b"FLUSHALL"],
+        [b"SADD", b"s", b"m1", b"m2", b"x"],
+        [b"SADD", b"i", b"1", b"2", b"-5"],
+        [b"ZADD", b"c", b"1", b"1", b"2", b"2"],
+    ]
     for words in start:
         ours.feed(encoded(words))
         theirs.ask(*words)

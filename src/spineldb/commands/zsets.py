@@ -23,7 +23,7 @@ from spineldb.engine.command import (
     Deprecation,
     Family,
 )
-from spineldb.engine.reply import NULL_ARRAY, Pairs, Reply
+from spineldb.engine.reply import NULL_ARRAY, Reply
 
 if TYPE_CHECKING:
     from spineldb.engine.blocking import Wait
