@@ -26,7 +26,7 @@ from typing import Self
 REPLY_SECONDS = 120
 CHUNK = 1 << 18  # received at once
 FILL_BATCH = 100  # commands
-FILL_LEADING = 10  # digits of a key that are the same throughout a batch
+FILL_LEADING = 7  # digits of a key or member that are the same throughout a batch
 
 Reply = bytes | str | int | None | list["Reply"]
 
