@@ -48,6 +48,18 @@ HOT = (
     Command("ZRANGE 0 9", "ZRANGE {key} 0 9", ZSETS),
 )
 
+# Measured on one sorted set of a million members.
+LARGE_ZSET = (
+    Command("ZADD", "ZADD z {score} {value}", ("ZADD z {score} {member}",), is_rebuilt=True),
+    Command("ZRANK", "ZRANK z {one}", ("ZADD z {score} {member}",), is_varying=True),
+    Command(
+        "ZRANGE of 100",
+        "ZRANGE z {score} +inf BYSCORE LIMIT 0 100",
+        ("ZADD z {score} {member}",),
+        is_varying=True,
+    ),
+)
+
 STRING_COMMANDS = (
     Command("APPEND", "APPEND {key} xxxxxxxxxx", is_rebuilt=True),
     Command("DECR", "DECR {key}", NUMBERS),
