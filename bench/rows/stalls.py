@@ -145,6 +145,26 @@ def list_of(reply: Reply) -> list[bytes]:
     return [word for word in reply if isinstance(word, bytes)]
 
 
+def fill_value(request: str) -> Callable[[Server, Lab], None]:
+    """Return what makes one value of a million elements."""
+
+    def prepare(server: Server, lab: Lab) -> None:
+        fill(server.control, Template(request), 0, lab.scaled(MANY_KEYS))
+        lab.settle(server)
+
+    return prepare
+
+
+def remove_value(key: str) -> Callable[[Server, Lab], None]:
+    """Return what deletes it."""
+
+    def happen(server: Server, _lab: Lab) -> None:
+        assert server.control.ask("DEL", key) == 1
+        time.sleep(AFTERMATH)
+
+    return happen
+
+
 SCENARIOS = {
     "grow": ("growing to 5 M keys", Scenario(nothing, grow)),
     "expire": ("1 M keys due at once", Scenario(fill_due, expire)),
@@ -155,6 +175,11 @@ SCENARIOS = {
     "evict.lowered": (
         "maxmemory of 1 M keys lowered to a quarter under a write load",
         Scenario(fill_to_the_limit, lower_the_limit),
+    ),
+    "set": ("DEL of a set of 1 M", Scenario(fill_value("SADD s {member}"), remove_value("s"))),
+    "zset": (
+        "DEL of a sorted set of 1 M",
+        Scenario(fill_value("ZADD z {number} {member}"), remove_value("z")),
     ),
 }
 
