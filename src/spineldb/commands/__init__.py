@@ -14,12 +14,14 @@ from spineldb.commands import (
     memory,
     observing,
     server,
+    streams,
     strings,
 )
 
 #: Every family of the server.
 FAMILIES = (
     strings.family,
+    streams.family,
     bitmaps.family,
     keys.family,
     databases.family,

@@ -1,0 +1,1818 @@
+"""Streams: entries in packed nodes, consumer groups with what they have pending.
+
+The header has the layout. Everything here that may run out of memory says so before it changes
+anything; removing never needs memory. `root.bytes` is kept by looking at what the allocator has
+handed out before and after (see `Change`).
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdlib cimport strtoull
+from libc.errno cimport errno
+from libc.string cimport memcmp, memcpy, memmove, strchr
+
+from spineldb.core.entry cimport STREAM, entry_root, load32, store32
+from spineldb.core.keyspace cimport Database, Found, Keyspace, View
+from spineldb.core.resp cimport out_array, out_bulk
+from spineldb.core.root cimport root_free, root_new, root_release, value_types
+from spineldb.core.slab cimport (
+    Block,
+    at,
+    block_data,
+    block_new,
+    block_release,
+    block_resize,
+    class_size,
+    malloc_cost,
+    slab_alloc,
+    slab_free,
+    slab_malloc,
+    slab_malloc_free,
+    slab_move,
+    slab_sparse,
+)
+
+from spineldb import errors
+from spineldb.core.entry import Kind
+
+cdef uint64_t LAST = <uint64_t>0xffffffffffffffffu
+cdef size_t NODE_HEADER = 8
+cdef size_t NODE_FIRST = 128         # bytes of a node at first; it grows by doubling
+cdef size_t NODE_LIMIT = <size_t>1 << 30
+cdef uint32_t LEAF_FIRST = 4         # items
+cdef uint32_t DEAD_MIN = 16          # deleted records that make a node worth compacting
+cdef int64_t WHOLE = <int64_t>1 << 62
+
+
+# -- ids -------------------------------------------------------------------------------------------
+
+cdef bint increment(ID* id) noexcept nogil:
+    if id.seq != LAST:
+        id.seq += 1
+    elif id.ms != LAST:
+        id.ms += 1
+        id.seq = 0
+    else:
+        return False
+    return True
+
+
+cdef bint decrement(ID* id) noexcept nogil:
+    if id.seq:
+        id.seq -= 1
+    elif id.ms:
+        id.ms -= 1
+        id.seq = LAST
+    else:
+        return False
+    return True
+
+
+cdef bint parse_part(const char* text, uint64_t* value) noexcept nogil:
+    """Read one number of an id as Redis does: a negative one is refused, then strtoull decides."""
+    cdef char* end
+    if text[0] == 0 or (text[0] == c"-" and 49 <= text[1] <= 57):
+        return False
+    errno = 0
+    value[0] = strtoull(text, &end, 10)
+    return errno == 0 and end[0] == 0
+
+
+cdef bint parse_id(const char* text, size_t size, ID* id, uint64_t missing, bint strict,
+                   bint* auto) noexcept nogil:
+    cdef char[128] copy
+    cdef char* dash
+    cdef size_t i = 0
+    cdef uint64_t value = 0
+    if auto is not NULL:
+        auto[0] = False
+    if size == 0 or size > 127:
+        return False
+    if size == 1 and (text[0] == c"-" or text[0] == c"+"):
+        if strict:
+            return False
+        id.ms = id.seq = 0 if text[0] == c"-" else LAST
+        return True
+    while i < size and 48 <= text[i] <= 57 and i < 19:
+        value = value * 10 + <uint64_t>(text[i] - 48)
+        i += 1
+    if i == size and (text[0] != c"0" or size == 1):
+        id.ms = value
+        id.seq = missing
+        return True
+    memcpy(copy, text, size)
+    copy[size] = 0
+    dash = strchr(copy, c"-")
+    if dash is not NULL:
+        dash[0] = 0
+    if not parse_part(copy, &id.ms):
+        return False
+    if dash is NULL:
+        id.seq = missing
+        return True
+    if auto is not NULL and dash[1] == c"*" and dash[2] == 0:
+        auto[0] = True
+        id.seq = 0
+        return True
+    return parse_part(dash + 1, &id.seq)
+
+
+cdef int put_number(char* text, uint64_t value) noexcept nogil:
+    cdef char[20] digits
+    cdef int n = 20
+    while True:
+        n -= 1
+        digits[n] = <char>(48 + value % 10)
+        value //= 10
+        if value == 0:
+            break
+    memcpy(text, digits + n, <size_t>(20 - n))
+    return 20 - n
+
+
+cdef int format_id(char* text, const ID* id) noexcept nogil:
+    cdef int n = put_number(text, id.ms)
+    text[n] = c"-"
+    return n + 1 + put_number(text + n + 1, id.seq)
+
+
+cdef void out_id(Output* out, const ID* id) noexcept nogil:
+    cdef char[ID_TEXT] text
+    out_bulk(out, text, <size_t>format_id(text, id))
+
+
+# -- variable integers: seven bits a byte, the lowest first ----------------------------------------
+
+cdef inline size_t varint_size(uint64_t value) noexcept nogil:
+    cdef size_t n = 1
+    while value >= 128:
+        value >>= 7
+        n += 1
+    return n
+
+
+cdef inline uint8_t* put_varint(uint8_t* p, uint64_t value) noexcept nogil:
+    while value >= 128:
+        p[0] = <uint8_t>(value | 128)
+        p += 1
+        value >>= 7
+    p[0] = <uint8_t>value
+    return p + 1
+
+
+cdef inline const uint8_t* get_varint(const uint8_t* p, uint64_t* value) noexcept nogil:
+    cdef uint64_t v = p[0]
+    cdef int shift = 7
+    if v < 128:
+        value[0] = v
+        return p + 1
+    v &= 127
+    while True:
+        p += 1
+        v |= <uint64_t>(p[0] & 127) << shift
+        shift += 7
+        if p[0] < 128:
+            break
+    value[0] = v
+    return p + 1
+
+
+cdef inline uint8_t* put_back_varint(uint8_t* p, uint64_t value) noexcept nogil:
+    """Write a varint that is read from its last byte on."""
+    cdef size_t n = varint_size(value)
+    cdef size_t i = n
+    while i:
+        i -= 1
+        p[i] = <uint8_t>(value & 127) | (128 if i else 0)
+        value >>= 7
+    return p + n
+
+
+cdef inline uint64_t get_back_varint(const uint8_t* end, size_t* size) noexcept nogil:
+    """Read the varint that ends before `end`."""
+    cdef uint64_t v = 0
+    cdef int shift = 0
+    cdef const uint8_t* p = end
+    while True:
+        p -= 1
+        v |= <uint64_t>(p[0] & 127) << shift
+        shift += 7
+        if p[0] < 128:
+            break
+    size[0] = <size_t>(end - p)
+    return v
+
+
+# -- the index -------------------------------------------------------------------------------------
+
+cdef inline Slot* slot_at(const Index* index, int64_t position) noexcept nogil:
+    return index.slots + index.start + position
+
+
+cdef int64_t index_floor(const Index* index, const ID* id) noexcept nogil:
+    """Position of the last slot whose first id is not greater; -1 if there is none."""
+    cdef int64_t low = 0
+    cdef int64_t high = index.count
+    cdef int64_t middle
+    if high and compare_ids(&slot_at(index, high - 1).first, id) <= 0:
+        return high - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if compare_ids(&slot_at(index, middle).first, id) <= 0:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1
+
+
+cdef bint index_move(Slabs* slabs, Index* index, uint32_t capacity) noexcept nogil:
+    cdef Slot* slots = <Slot*>slab_malloc(slabs, capacity * sizeof(Slot))
+    if slots is NULL:
+        return False
+    if index.slots is not NULL:
+        memcpy(slots, index.slots + index.start, index.count * sizeof(Slot))
+        slab_malloc_free(slabs, index.slots, index.capacity * sizeof(Slot))
+    index.slots = slots
+    index.start = 0
+    index.capacity = capacity
+    return True
+
+
+cdef bint index_room(Slabs* slabs, Index* index) noexcept nogil:
+    """Make room for one more slot behind the last."""
+    if index.start + index.count < index.capacity:
+        return True
+    if index.start > index.capacity // 4:
+        memmove(index.slots, index.slots + index.start, index.count * sizeof(Slot))
+        index.start = 0
+        return True
+    return index_move(slabs, index, index.capacity + max(index.capacity // 2, 1))
+
+
+cdef Slot* index_insert(Index* index, int64_t position) noexcept nogil:
+    """Open a slot; index_room was called."""
+    cdef Slot* slot = slot_at(index, position)
+    memmove(slot + 1, slot, <size_t>(index.count - position) * sizeof(Slot))
+    index.count += 1
+    return slot
+
+
+cdef void index_remove(Slabs* slabs, Index* index, int64_t position) noexcept nogil:
+    cdef Slot* slot = slot_at(index, position)
+    if position < index.count // 2:
+        memmove(slot_at(index, 1), slot_at(index, 0), <size_t>position * sizeof(Slot))
+        index.start += 1
+    else:
+        memmove(slot, slot + 1, <size_t>(index.count - position - 1) * sizeof(Slot))
+    index.count -= 1
+    if index.count == 0:
+        index_free(slabs, index)
+    elif index.capacity > 16 and index.count < index.capacity // 4:
+        index_move(slabs, index, index.capacity // 2)
+
+
+cdef void index_free(Slabs* slabs, Index* index) noexcept nogil:
+    if index.slots is not NULL:
+        slab_malloc_free(slabs, index.slots, index.capacity * sizeof(Slot))
+    index.slots = NULL
+    index.start = index.count = index.capacity = 0
+
+
+# -- walking over entries --------------------------------------------------------------------------
+
+cdef inline uint8_t* node_data(const Slot* slot) noexcept nogil:
+    return <uint8_t*>block_data(<Block*>slot.data)
+
+
+cdef void cursor_enter(Cursor* cursor) noexcept nogil:
+    """Stand before the first record of the cursor's node (in reverse: behind the last)."""
+    cdef Slot* slot = slot_at(&cursor.stream.nodes, cursor.node)
+    cursor.data = node_data(slot)
+    cursor.size = (<Block*>slot.data).size
+    cursor.first = load32(cursor.data)
+    cursor.next = cursor.size if cursor.reverse else cursor.first
+
+
+cdef void cursor_begin(Cursor* cursor, const StreamRoot* stream, const ID* start, const ID* end,
+                       bint reverse) noexcept nogil:
+    cursor.stream = stream
+    cursor.start = start[0]
+    cursor.end = end[0]
+    cursor.reverse = reverse
+    cursor.node = index_floor(&stream.nodes, end if reverse else start)
+    if not reverse and cursor.node < 0:
+        cursor.node = 0
+    if 0 <= cursor.node < stream.nodes.count:
+        cursor_enter(cursor)
+    else:
+        cursor.node = -1
+
+
+cdef bint cursor_next(Cursor* cursor) noexcept nogil:
+    """Go to the next entry of the range; False at its end."""
+    cdef const uint8_t* p
+    cdef uint8_t* record
+    cdef uint64_t size, delta
+    cdef size_t width
+    cdef const ID* base
+    if cursor.node < 0:
+        return False
+    while True:
+        if cursor.next == (cursor.first if cursor.reverse else cursor.size):
+            cursor.node += -1 if cursor.reverse else 1
+            if cursor.node < 0 or cursor.node >= cursor.stream.nodes.count:
+                cursor.node = -1
+                return False
+            cursor_enter(cursor)
+            continue
+        if cursor.reverse:
+            size = get_back_varint(cursor.data + cursor.next, &width)
+            cursor.next -= size + width
+            record = cursor.data + cursor.next
+            p = get_varint(record, &size)
+        else:
+            record = cursor.data + cursor.next
+            p = get_varint(record, &size)
+            width = <size_t>(p - record)
+            cursor.next += width + size + varint_size(width + size)
+        cursor.flags = <uint8_t*>p
+        if p[0] & RECORD_DELETED:
+            continue
+        base = &slot_at(&cursor.stream.nodes, cursor.node).first
+        p = get_varint(p + 1, &delta)
+        cursor.id.ms = base.ms + delta
+        p = get_varint(p, &cursor.id.seq)
+        if delta == 0:
+            cursor.id.seq += base.seq
+        if compare_ids(&cursor.id, &cursor.start) < 0:
+            if cursor.reverse:
+                cursor.node = -1
+                return False
+            continue
+        if compare_ids(&cursor.id, &cursor.end) > 0:
+            if not cursor.reverse:
+                cursor.node = -1
+                return False
+            continue
+        if cursor.flags[0] & SAME_FIELDS:
+            cursor.names = get_varint(cursor.data + NODE_HEADER, &cursor.count)
+            cursor.fields = p
+        else:
+            cursor.names = NULL
+            cursor.fields = get_varint(p, &cursor.count)
+        return True
+
+
+cdef inline const uint8_t* out_text(Output* out, const uint8_t* p) noexcept nogil:
+    cdef uint64_t size
+    p = get_varint(p, &size)
+    out_bulk(out, <const char*>p, size)
+    return p + size
+
+
+cdef void out_entry(Output* out, const Cursor* cursor) noexcept nogil:
+    """Write [id, [field, value ...]]."""
+    cdef const uint8_t* names = cursor.names
+    cdef const uint8_t* p = cursor.fields
+    cdef uint64_t i
+    out_array(out, 2)
+    out_id(out, &cursor.id)
+    out_array(out, <int64_t>cursor.count * 2)
+    for i in range(cursor.count):
+        if names is NULL:
+            p = out_text(out, p)
+        else:
+            names = out_text(out, names)
+        p = out_text(out, p)
+
+
+cdef list fields_of(const Cursor* cursor):
+    """The entry's fields and values, alternating."""
+    cdef const uint8_t* names = cursor.names
+    cdef const uint8_t* p = cursor.fields
+    cdef uint64_t i, size
+    cdef list found = []
+    for i in range(cursor.count * 2):
+        if names is not NULL and i % 2 == 0:
+            names = get_varint(names, &size)
+            found.append(PyBytes_FromStringAndSize(<const char*>names, <Py_ssize_t>size))
+            names += size
+        else:
+            p = get_varint(p, &size)
+            found.append(PyBytes_FromStringAndSize(<const char*>p, <Py_ssize_t>size))
+            p += size
+    return found
+
+
+# -- adding and removing entries -------------------------------------------------------------------
+
+cdef StreamRoot* stream_of(const uint8_t* entry) noexcept nogil:
+    return <StreamRoot*>entry_root(entry)
+
+
+cdef StreamRoot* stream_new(Slabs* slabs) except NULL:
+    cdef size_t used = slabs.used
+    cdef StreamRoot* stream = <StreamRoot*>root_new(slabs, STREAM, sizeof(StreamRoot))
+    if stream is NULL:
+        raise MemoryError
+    stream.root.bytes = slabs.used - used
+    return stream
+
+
+cdef void stream_delete(Slabs* slabs, StreamRoot* stream) noexcept:
+    free_some(slabs, &stream.root, WHOLE)
+
+
+cdef int stream_put(Database db, Found* found, const char* key, size_t size,
+                    StreamRoot* stream) except -1:
+    cdef char* value = db.place(found, key, size, STREAM, sizeof(Root*), -1)
+    memcpy(value, &stream, sizeof(Root*))
+    db.recount(found.entry, -1)
+    return 0
+
+
+cdef void stream_recount(Database db, const uint8_t* entry, int64_t before) noexcept:
+    cdef int64_t now = entry_root(entry).count
+    if before ^ now > before & now:      # the highest bits differ, and so the bins of Keysizes
+        db.recount(entry, before)
+
+
+cdef bint stream_next_id(const StreamRoot* stream, int64_t now_ms, ID* id) noexcept nogil:
+    id[0] = stream.last
+    if now_ms > 0 and <uint64_t>now_ms > id.ms:
+        id.ms = <uint64_t>now_ms
+        id.seq = 0
+        return True
+    return increment(id)
+
+
+cdef size_t pairs_size(const Slice* pairs, int count) noexcept nogil:
+    """Bytes of all names and values."""
+    cdef size_t total = 0
+    cdef int i
+    for i in range(count * 2):
+        total += pairs[i].size
+    return total
+
+
+cdef bint same_fields(const uint8_t* data, const Slice* pairs, int count) noexcept nogil:
+    """Are the names those of the node's first entry, in its order?"""
+    cdef uint64_t n, size
+    cdef int i
+    cdef const uint8_t* p = get_varint(data + NODE_HEADER, &n)
+    if n != <uint64_t>count:
+        return False
+    for i in range(count):
+        p = get_varint(p, &size)
+        if size != pairs[2 * i].size or memcmp(p, pairs[2 * i].data, size):
+            return False
+        p += size
+    return True
+
+
+cdef inline size_t text_size(const Slice* text) noexcept nogil:
+    return varint_size(text.size) + text.size
+
+
+cdef inline uint8_t* put_text(uint8_t* p, const Slice* text) noexcept nogil:
+    p = put_varint(p, text.size)
+    memcpy(p, text.data, text.size)
+    return p + text.size
+
+
+cdef size_t body_size(const ID* id, const ID* base, const Slice* pairs, int count,
+                      bint same) noexcept nogil:
+    cdef uint64_t delta = id.ms - base.ms
+    cdef size_t size = 1 + varint_size(delta)
+    cdef int i
+    size += varint_size(id.seq if delta else id.seq - base.seq)
+    if not same:
+        size += varint_size(<uint64_t>count)
+    for i in range(count * 2):
+        if i & 1 or not same:
+            size += text_size(&pairs[i])
+    return size
+
+
+cdef uint8_t* put_record(uint8_t* p, size_t body, const ID* id, const ID* base, const Slice* pairs,
+                         int count, bint same) noexcept nogil:
+    cdef uint64_t delta = id.ms - base.ms
+    cdef int i
+    cdef size_t width = varint_size(body)
+    p = put_varint(p, body)
+    p[0] = SAME_FIELDS if same else 0
+    p = put_varint(p + 1, delta)
+    p = put_varint(p, id.seq if delta else id.seq - base.seq)
+    if not same:
+        p = put_varint(p, <uint64_t>count)
+    for i in range(count * 2):
+        if i & 1 or not same:
+            p = put_text(p, &pairs[i])
+    return put_back_varint(p, width + body)
+
+
+cdef inline size_t record_size(size_t body) noexcept nogil:
+    body += varint_size(body)
+    return body + varint_size(body)
+
+
+cdef Slot* new_node(Slabs* slabs, StreamRoot* stream, const ID* id, const Slice* pairs, int count,
+                    size_t limit) noexcept nogil:
+    """Open a node whose first entry will be this one; NULL without memory."""
+    cdef size_t header = NODE_HEADER + varint_size(<uint64_t>count)
+    cdef size_t room
+    cdef int i
+    cdef Block* block
+    cdef Slot* slot
+    cdef uint8_t* p
+    for i in range(0, count * 2, 2):
+        header += text_size(&pairs[i])
+    room = header + record_size(body_size(id, id, pairs, count, True))
+    if not index_room(slabs, &stream.nodes):
+        return NULL
+    # the first node may stay the only one; later ones will be filled
+    block = block_new(slabs, max(room, NODE_FIRST if stream.nodes.count == 0
+                                 else min(limit, <size_t>4096)))
+    if block is NULL:
+        return NULL
+    p = <uint8_t*>block_data(block)
+    store32(p, <uint32_t>header)
+    store32(p + 4, 0)
+    p = put_varint(p + NODE_HEADER, <uint64_t>count)
+    for i in range(0, count * 2, 2):
+        p = put_text(p, &pairs[i])
+    block.size = header
+    slot = index_insert(&stream.nodes, stream.nodes.count)
+    slot.first = id[0]
+    slot.data = block
+    slot.live = slot.total = 0
+    return slot
+
+
+cdef bint stream_append(Slabs* slabs, StreamRoot* stream, const ID* id, const Slice* pairs,
+                        int count, int64_t node_bytes, int64_t node_entries) noexcept nogil:
+    cdef size_t used = slabs.used
+    cdef size_t limit = <size_t>node_bytes
+    cdef Slot* slot = NULL
+    cdef Block* block
+    cdef bint same
+    cdef size_t body, needed
+    if node_bytes <= 0 or limit > NODE_LIMIT:
+        limit = NODE_LIMIT
+    if stream.nodes.count:
+        slot = slot_at(&stream.nodes, stream.nodes.count - 1)
+        same = same_fields(node_data(slot), pairs, count)
+        body = body_size(id, &slot.first, pairs, count, same)
+        needed = (<Block*>slot.data).size + record_size(body)
+        if needed >= limit or (node_entries > 0 and slot.total >= node_entries):
+            block = block_resize(slabs, <Block*>slot.data, (<Block*>slot.data).size)
+            if block is not NULL:
+                slot.data = block
+            slot = NULL
+    if slot is NULL:
+        slot = new_node(slabs, stream, id, pairs, count, limit)
+        if slot is NULL:
+            stream.root.bytes += slabs.used - used
+            return False
+        same = True
+        body = body_size(id, id, pairs, count, True)
+        needed = (<Block*>slot.data).size + record_size(body)
+    block = <Block*>slot.data
+    if block.capacity < needed:
+        block = block_resize(slabs, block, max(needed, min(block.capacity * 2, limit)))
+        if block is NULL:
+            stream.root.bytes += slabs.used - used
+            return False
+        slot.data = block
+    put_record(<uint8_t*>block_data(block) + block.size, body, id, &slot.first, pairs, count, same)
+    block.size = needed
+    slot.live += 1
+    slot.total += 1
+    stream.last = id[0]
+    stream.added += 1
+    stream.root.count += 1
+    stream.root.bytes += slabs.used - used
+    return True
+
+
+cdef void compact(Slabs* slabs, Slot* slot) noexcept nogil:
+    """Squeeze deleted records out of a node."""
+    cdef Block* block = <Block*>slot.data
+    cdef uint8_t* data = node_data(slot)
+    cdef size_t reading = load32(data)
+    cdef size_t writing = reading
+    cdef size_t size
+    cdef uint64_t body
+    cdef const uint8_t* p
+    while reading < block.size:
+        p = get_varint(data + reading, &body)
+        size = record_size(body)
+        if not p[0] & RECORD_DELETED:
+            memmove(data + writing, data + reading, size)
+            writing += size
+        reading += size
+    store32(data + 4, 0)
+    block.size = writing
+    block = block_resize(slabs, block, writing)
+    if block is not NULL:
+        slot.data = block
+
+
+cdef void drop_node(Slabs* slabs, StreamRoot* stream, int64_t position) noexcept nogil:
+    block_release(slabs, <Block*>slot_at(&stream.nodes, position).data)
+    index_remove(slabs, &stream.nodes, position)
+
+
+cdef void mark_deleted(StreamRoot* stream, Cursor* cursor) noexcept nogil:
+    """Delete the cursor's entry, and leave the node as it is for now."""
+    cursor.flags[0] |= RECORD_DELETED
+    store32(cursor.data + 4, load32(cursor.data + 4) + 1)
+    slot_at(&stream.nodes, cursor.node).live -= 1
+    stream.root.count -= 1
+
+
+cdef bint tidy(Slabs* slabs, StreamRoot* stream, int64_t position) noexcept nogil:
+    """Give up a node that is empty, compact one that is mostly deleted; True if it is gone."""
+    cdef Slot* slot = slot_at(&stream.nodes, position)
+    cdef uint32_t dead = load32(node_data(slot) + 4)
+    if slot.live == 0:
+        drop_node(slabs, stream, position)
+        return True
+    if dead >= DEAD_MIN and dead > slot.live:
+        compact(slabs, slot)
+    return False
+
+
+cdef bint seek_entry(Cursor* cursor, const StreamRoot* stream, const ID* id) noexcept nogil:
+    cursor_begin(cursor, stream, id, id, False)
+    return cursor_next(cursor)
+
+
+cdef bint stream_has(const StreamRoot* stream, const ID* id) noexcept nogil:
+    cdef Cursor cursor
+    return seek_entry(&cursor, stream, id)
+
+
+cdef bint stream_remove(Slabs* slabs, StreamRoot* stream, const ID* id) noexcept nogil:
+    cdef Cursor cursor
+    cdef size_t used = slabs.used
+    if not seek_entry(&cursor, stream, id):
+        return False
+    mark_deleted(stream, &cursor)
+    tidy(slabs, stream, cursor.node)
+    stream.root.bytes += slabs.used - used
+    return True
+
+
+cdef ID edge(const StreamRoot* stream, bint reverse) noexcept nogil:
+    cdef Cursor cursor
+    cdef ID first, last
+    first.ms = first.seq = 0
+    last.ms = last.seq = LAST
+    cursor_begin(&cursor, stream, &first, &last, reverse)
+    return cursor.id if cursor_next(&cursor) else first
+
+
+cdef ID stream_first(const StreamRoot* stream) noexcept nogil:
+    return edge(stream, False)
+
+
+cdef ID stream_top(const StreamRoot* stream) noexcept nogil:
+    return edge(stream, True)
+
+
+cdef ID node_top(const StreamRoot* stream, int64_t position) noexcept nogil:
+    """The last entry of a node that has one."""
+    cdef Cursor cursor
+    cdef ID first
+    first.ms = first.seq = 0
+    cursor.stream = stream
+    cursor.start = first
+    cursor.end.ms = cursor.end.seq = LAST
+    cursor.reverse = True
+    cursor.node = position
+    cursor_enter(&cursor)
+    return cursor.id if cursor_next(&cursor) else first
+
+
+cdef int64_t stream_trim(Slabs* slabs, StreamRoot* stream, const Trim* how) noexcept nogil:
+    """Remove entries from the front: whole nodes while that is right, then single ones."""
+    cdef int64_t removed = 0
+    cdef int64_t node = 0
+    cdef int64_t in_node
+    cdef size_t used = slabs.used
+    cdef bint whole
+    cdef Slot* slot
+    cdef ID id
+    if how.strategy == TRIM_NONE:
+        return 0
+    while node < stream.nodes.count:
+        if how.strategy == TRIM_MAXLEN and stream.root.count <= how.maxlen:
+            break
+        slot = slot_at(&stream.nodes, node)
+        if how.limit and removed + slot.live > how.limit:
+            break
+        if how.strategy == TRIM_MAXLEN:
+            whole = stream.root.count - slot.live >= how.maxlen
+        else:
+            id = node_top(stream, node)
+            whole = compare_ids(&id, &how.minid) < 0
+        if whole and how.references == KEEPREF:
+            removed += slot.live
+            stream.root.count -= slot.live
+            drop_node(slabs, stream, node)
+            continue
+        if how.about and not whole:
+            break
+        in_node = trim_node(slabs, stream, node, how)
+        removed += in_node
+        if not tidy(slabs, stream, node):
+            node += 1
+        if not whole and how.references == KEEPREF:
+            break
+    stream.root.bytes += slabs.used - used
+    return removed
+
+
+cdef int64_t trim_node(Slabs* slabs, StreamRoot* stream, int64_t node, const Trim* how) noexcept nogil:
+    cdef Cursor cursor
+    cdef int64_t removed = 0
+    cursor.stream = stream
+    cursor.start.ms = cursor.start.seq = 0
+    cursor.end.ms = cursor.end.seq = LAST
+    cursor.reverse = False
+    cursor.node = node
+    cursor_enter(&cursor)
+    while cursor_next(&cursor) and cursor.node == node:
+        if how.strategy == TRIM_MAXLEN:
+            if stream.root.count <= how.maxlen:
+                break
+        elif compare_ids(&cursor.id, &how.minid) >= 0:
+            break
+        if how.references == ACKED and is_referenced(stream, &cursor.id):
+            continue
+        if how.references == DELREF:
+            drop_references(slabs, stream, &cursor.id)
+        mark_deleted(stream, &cursor)
+        removed += 1
+    return removed
+
+
+# -- what is pending -------------------------------------------------------------------------------
+
+cdef inline uint8_t* item_at(const Pending* pending, const Slot* slot,
+                             uint32_t position) noexcept nogil:
+    return <uint8_t*>slot.data + <size_t>position * pending.item
+
+
+cdef inline Ref ref_of(const Slabs* slabs, const void* p) noexcept nogil:
+    return <Ref>((<const char*>p - slabs.base) >> 3)
+
+
+cdef uint32_t leaf_floor(const Pending* pending, const Slot* slot, const ID* id) noexcept nogil:
+    """Position of the first item of a leaf that is not less."""
+    cdef uint32_t low = 0
+    cdef uint32_t high = slot.live
+    cdef uint32_t middle
+    while low < high:
+        middle = (low + high) >> 1
+        if compare_ids(<ID*>item_at(pending, slot, middle), id) < 0:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+cdef void pending_seek(const Pending* pending, const ID* id, uint32_t* leaf,
+                       uint32_t* item) noexcept nogil:
+    cdef int64_t position = index_floor(&pending.leaves, id)
+    leaf[0] = <uint32_t>max(position, 0)
+    item[0] = 0
+    if position >= 0:
+        item[0] = leaf_floor(pending, slot_at(&pending.leaves, position), id)
+
+
+cdef void* pending_at(const Pending* pending, uint32_t* leaf, uint32_t* item) noexcept nogil:
+    """The item at a position, which goes on to the next leaf if this one ends; NULL at the end."""
+    cdef Slot* slot
+    while leaf[0] < pending.leaves.count:
+        slot = slot_at(&pending.leaves, leaf[0])
+        if item[0] < slot.live:
+            return item_at(pending, slot, item[0])
+        leaf[0] += 1
+        item[0] = 0
+    return NULL
+
+
+cdef void* pending_find(const Pending* pending, const ID* id) noexcept nogil:
+    cdef int64_t position = index_floor(&pending.leaves, id)
+    cdef Slot* slot
+    cdef uint32_t i
+    if position < 0:
+        return NULL
+    slot = slot_at(&pending.leaves, position)
+    i = leaf_floor(pending, slot, id)
+    if i < slot.live and compare_ids(<ID*>item_at(pending, slot, i), id) == 0:
+        return item_at(pending, slot, i)
+    return NULL
+
+
+cdef Slot* new_leaf(Slabs* slabs, Pending* pending, int64_t position,
+                    uint32_t capacity) noexcept nogil:
+    cdef Ref ref
+    cdef Slot* slot
+    if not index_room(slabs, &pending.leaves):
+        return NULL
+    ref = slab_alloc(slabs, <size_t>capacity * pending.item)
+    if ref == 0:
+        return NULL
+    slot = index_insert(&pending.leaves, position)
+    slot.data = at(slabs, ref)
+    slot.live = 0
+    slot.total = capacity
+    return slot
+
+
+cdef bint grow_leaf(Slabs* slabs, Pending* pending, Slot* slot) noexcept nogil:
+    cdef uint32_t capacity = min(slot.total * 2, <uint32_t>LEAF_MAX)
+    cdef Ref ref = slab_alloc(slabs, <size_t>capacity * pending.item)
+    if ref == 0:
+        return False
+    memcpy(at(slabs, ref), slot.data, <size_t>slot.live * pending.item)
+    slab_free(slabs, ref_of(slabs, slot.data), <size_t>slot.total * pending.item)
+    slot.data = at(slabs, ref)
+    slot.total = capacity
+    return True
+
+
+cdef void* pending_insert(Slabs* slabs, Pending* pending, const ID* id) noexcept nogil:
+    """Open a place for an id that is not there; NULL without memory."""
+    cdef int64_t position = max(index_floor(&pending.leaves, id), <int64_t>0)
+    cdef Slot* slot
+    cdef Slot* upper
+    cdef uint32_t i = 0
+    cdef uint32_t half
+    cdef uint8_t* item
+    if pending.leaves.count == 0:
+        slot = new_leaf(slabs, pending, 0, LEAF_FIRST)
+        if slot is NULL:
+            return NULL
+    else:
+        slot = slot_at(&pending.leaves, position)
+        i = leaf_floor(pending, slot, id)
+    if slot.live == slot.total:
+        if slot.total < LEAF_MAX:
+            if not grow_leaf(slabs, pending, slot):
+                return NULL
+        else:
+            # ids mostly come in order: a full last leaf stays full, others are halved
+            half = LEAF_MAX if (i == LEAF_MAX and position == pending.leaves.count - 1) else (
+                LEAF_MAX // 2)
+            upper = new_leaf(slabs, pending, position + 1, LEAF_MAX)
+            if upper is NULL:
+                return NULL
+            slot = slot_at(&pending.leaves, position)
+            upper.live = slot.live - half
+            memcpy(upper.data, item_at(pending, slot, half), <size_t>upper.live * pending.item)
+            slot.live = half
+            if upper.live:
+                upper.first = (<ID*>upper.data)[0]
+            if i > half or half == LEAF_MAX:
+                slot = upper
+                i -= half
+    item = item_at(pending, slot, i)
+    memmove(item + pending.item, item, <size_t>(slot.live - i) * pending.item)
+    (<ID*>item)[0] = id[0]
+    slot.live += 1
+    if i == 0:
+        slot.first = id[0]
+    pending.count += 1
+    return item
+
+
+cdef void drop_leaf(Slabs* slabs, Pending* pending, int64_t position) noexcept nogil:
+    cdef Slot* slot = slot_at(&pending.leaves, position)
+    slab_free(slabs, ref_of(slabs, slot.data), <size_t>slot.total * pending.item)
+    index_remove(slabs, &pending.leaves, position)
+
+
+cdef void pending_remove(Slabs* slabs, Pending* pending, const ID* id) noexcept nogil:
+    """Remove an id that is there."""
+    cdef int64_t position = index_floor(&pending.leaves, id)
+    cdef Slot* slot = slot_at(&pending.leaves, position)
+    cdef Slot* following
+    cdef uint32_t i = leaf_floor(pending, slot, id)
+    cdef uint8_t* item = item_at(pending, slot, i)
+    slot.live -= 1
+    pending.count -= 1
+    memmove(item, item + pending.item, <size_t>(slot.live - i) * pending.item)
+    if slot.live == 0:
+        drop_leaf(slabs, pending, position)
+        return
+    if i == 0:
+        slot.first = (<ID*>slot.data)[0]
+    if slot.live <= LEAF_MAX // 4 and position + 1 < pending.leaves.count:
+        following = slot + 1
+        if following.live <= LEAF_MAX // 4 and slot.live + following.live <= slot.total:
+            memcpy(item_at(pending, slot, slot.live), following.data,
+                   <size_t>following.live * pending.item)
+            slot.live += following.live
+            drop_leaf(slabs, pending, position + 1)
+
+
+cdef bint pending_free(Slabs* slabs, Pending* pending, int64_t* left) noexcept nogil:
+    """Free items until `left` is used up; True when all are gone."""
+    cdef int64_t last
+    while pending.leaves.count:
+        if left[0] <= 0:
+            return False
+        last = pending.leaves.count - 1
+        left[0] -= slot_at(&pending.leaves, last).live
+        drop_leaf(slabs, pending, last)
+    pending.count = 0
+    return True
+
+
+cdef bint pending_copy(Slabs* slabs, Pending* target, const Pending* source) noexcept nogil:
+    """Copy the items into an empty one; False without memory (what was copied stays)."""
+    cdef uint32_t i
+    cdef Slot* slot
+    cdef Slot* own
+    for i in range(source.leaves.count):
+        slot = slot_at(&source.leaves, i)
+        own = new_leaf(slabs, target, i, slot.total)
+        if own is NULL:
+            return False
+        memcpy(own.data, slot.data, <size_t>slot.live * source.item)
+        own.live = slot.live
+        own.first = slot.first
+        target.count += own.live
+    return True
+
+
+# -- groups and consumers --------------------------------------------------------------------------
+
+cdef inline char* name_of(const Named* named) noexcept nogil:
+    return <char*>named + named.name_at
+
+
+cdef bint names_seek(const Names* names, const char* name, size_t size,
+                     uint32_t* position) noexcept nogil:
+    """Where a name is, or would be; True if it is there."""
+    cdef uint32_t low = 0
+    cdef uint32_t high = names.count
+    cdef uint32_t middle
+    cdef Named* one
+    cdef int order
+    while low < high:
+        middle = (low + high) >> 1
+        one = names.items[middle]
+        order = memcmp(name_of(one), name, min(one.name_size, size))
+        if order == 0:
+            if one.name_size == size:
+                position[0] = middle
+                return True
+            order = -1 if one.name_size < size else 1
+        if order < 0:
+            low = middle + 1
+        else:
+            high = middle
+    position[0] = low
+    return False
+
+
+cdef Named* names_add(Slabs* slabs, Names* names, const char* name, size_t size,
+                      size_t fixed) noexcept nogil:
+    """Add a name that is not there, with `fixed` zeroed bytes before it; NULL without memory."""
+    cdef uint32_t position
+    cdef uint32_t capacity
+    cdef Named** items
+    cdef Named* one
+    cdef Ref ref
+    names_seek(names, name, size, &position)
+    if names.count == names.capacity:
+        capacity = max(names.capacity * 2, <uint32_t>2)
+        items = <Named**>slab_malloc(slabs, capacity * sizeof(Named*))
+        if items is NULL:
+            return NULL
+        if names.items is not NULL:
+            memcpy(items, names.items, names.count * sizeof(Named*))
+            slab_malloc_free(slabs, names.items, names.capacity * sizeof(Named*))
+        names.items = items
+        names.capacity = capacity
+    ref = slab_alloc(slabs, fixed + size)
+    if ref == 0:
+        return NULL
+    one = <Named*>at(slabs, ref)
+    for i in range(fixed):
+        (<char*>one)[i] = 0
+    one.ref = ref
+    one.size = fixed + size
+    one.name_at = <uint32_t>fixed
+    one.name_size = size
+    memcpy(name_of(one), name, size)
+    memmove(names.items + position + 1, names.items + position,
+            (names.count - position) * sizeof(Named*))
+    names.items[position] = one
+    names.count += 1
+    return one
+
+
+cdef void names_remove(Slabs* slabs, Names* names, uint32_t position) noexcept nogil:
+    """Take a name out, without freeing what has it."""
+    names.count -= 1
+    memmove(names.items + position, names.items + position + 1,
+            (names.count - position) * sizeof(Named*))
+    if names.count == 0:
+        slab_malloc_free(slabs, names.items, names.capacity * sizeof(Named*))
+        names.items = NULL
+        names.capacity = 0
+
+
+cdef Group* find_group(const StreamRoot* stream, const char* name, size_t size) noexcept nogil:
+    cdef uint32_t position
+    if names_seek(&stream.groups, name, size, &position):
+        return <Group*>stream.groups.items[position]
+    return NULL
+
+
+cdef Consumer* find_consumer(const Group* group, const char* name, size_t size) noexcept nogil:
+    cdef uint32_t position
+    if names_seek(&group.consumers, name, size, &position):
+        return <Consumer*>group.consumers.items[position]
+    return NULL
+
+
+cdef Group* add_group(Slabs* slabs, StreamRoot* stream, const char* name, size_t size) noexcept nogil:
+    cdef size_t used = slabs.used
+    cdef Group* group = <Group*>names_add(slabs, &stream.groups, name, size, sizeof(Group))
+    if group is not NULL:
+        group.pending.item = sizeof(Nack)
+    stream.root.bytes += slabs.used - used
+    return group
+
+
+cdef Consumer* new_consumer(Slabs* slabs, Group* group, const char* name,
+                            size_t size) noexcept nogil:
+    cdef Consumer* consumer = <Consumer*>names_add(
+        slabs, &group.consumers, name, size, sizeof(Consumer))
+    if consumer is not NULL:
+        consumer.pending.item = sizeof(ID)
+        consumer.active_ms = -1
+    return consumer
+
+
+cdef Consumer* add_consumer(Slabs* slabs, StreamRoot* stream, Group* group, const char* name,
+                            size_t size) noexcept nogil:
+    cdef size_t used = slabs.used
+    cdef Consumer* consumer = new_consumer(slabs, group, name, size)
+    stream.root.bytes += slabs.used - used
+    return consumer
+
+
+cdef void remove_consumer(Slabs* slabs, StreamRoot* stream, Group* group,
+                          Consumer* consumer) noexcept nogil:
+    """Remove a consumer; what it had pending is no longer pending in the group."""
+    cdef size_t used = slabs.used
+    cdef uint32_t position
+    cdef uint32_t leaf = 0
+    cdef uint32_t item = 0
+    cdef int64_t left = WHOLE
+    cdef ID* id
+    while True:
+        id = <ID*>pending_at(&consumer.pending, &leaf, &item)
+        if id is NULL:
+            break
+        pending_remove(slabs, &group.pending, id)
+        item += 1
+    pending_free(slabs, &consumer.pending, &left)
+    names_seek(&group.consumers, name_of(&consumer.named), consumer.named.name_size, &position)
+    names_remove(slabs, &group.consumers, position)
+    slab_free(slabs, consumer.named.ref, consumer.named.size)
+    stream.root.bytes += slabs.used - used
+
+
+cdef Nack* find_nack(const Group* group, const ID* id) noexcept nogil:
+    return <Nack*>pending_find(&group.pending, id)
+
+
+cdef Nack* assign(Slabs* slabs, StreamRoot* stream, Group* group, Consumer* consumer,
+                  const ID* id) noexcept nogil:
+    cdef size_t used = slabs.used
+    cdef Nack* nack = find_nack(group, id)
+    if nack is NULL:
+        if pending_insert(slabs, &consumer.pending, id) is not NULL:
+            nack = <Nack*>pending_insert(slabs, &group.pending, id)
+            if nack is NULL:
+                pending_remove(slabs, &consumer.pending, id)
+            else:
+                nack.delivered_ms = 0
+                nack.deliveries = 0
+                nack.consumer = consumer
+    elif nack.consumer is not consumer:
+        if pending_insert(slabs, &consumer.pending, id) is NULL:
+            nack = NULL
+        else:
+            pending_remove(slabs, &nack.consumer.pending, id)
+            nack.consumer = consumer
+    stream.root.bytes += slabs.used - used
+    return nack
+
+
+cdef bint acknowledge(Slabs* slabs, StreamRoot* stream, Group* group, const ID* id) noexcept nogil:
+    """Take an id out of what is pending; False if it was not."""
+    cdef size_t used = slabs.used
+    cdef Nack* nack = find_nack(group, id)
+    if nack is NULL:
+        return False
+    pending_remove(slabs, &nack.consumer.pending, id)
+    pending_remove(slabs, &group.pending, id)
+    stream.root.bytes += slabs.used - used
+    return True
+
+
+cdef bint is_referenced(const StreamRoot* stream, const ID* id) noexcept nogil:
+    """Is an entry pending in a group, or still to be delivered to one?"""
+    cdef uint32_t i
+    cdef Group* group
+    for i in range(stream.groups.count):
+        group = <Group*>stream.groups.items[i]
+        if compare_ids(id, &group.last) > 0 or find_nack(group, id) is not NULL:
+            return True
+    return False
+
+
+cdef void drop_references(Slabs* slabs, StreamRoot* stream, const ID* id) noexcept nogil:
+    """Take an id out of what is pending in any group. Keeps `bytes` to the caller's count."""
+    cdef uint32_t i
+    cdef Nack* nack
+    cdef Group* group
+    for i in range(stream.groups.count):
+        group = <Group*>stream.groups.items[i]
+        nack = find_nack(group, id)
+        if nack is not NULL:
+            pending_remove(slabs, &nack.consumer.pending, id)
+            pending_remove(slabs, &group.pending, id)
+
+
+cdef bint has_deleted_after(const StreamRoot* stream, const ID* id) noexcept nogil:
+    """May an entry that is not older than `id` have been deleted?"""
+    return (stream.root.count > 0 and not is_zero(&stream.max_deleted)
+            and compare_ids(id, &stream.max_deleted) <= 0)
+
+
+cdef int64_t read_up_to(const StreamRoot* stream, const ID* id) noexcept nogil:
+    """How many entries were ever added up to `id`, where that can be known."""
+    cdef int64_t added = <int64_t>stream.added
+    cdef int order
+    cdef ID first
+    if added == 0:
+        return 0
+    if stream.root.count == 0 and compare_ids(id, &stream.last) <= 0:
+        return added
+    if not is_zero(id) and compare_ids(id, &stream.max_deleted) < 0:
+        return NOT_KNOWN
+    order = compare_ids(id, &stream.last)
+    if order >= 0:
+        return added if order == 0 else NOT_KNOWN
+    first = stream_first(stream)
+    if is_zero(&stream.max_deleted) or compare_ids(&stream.max_deleted, &first) < 0:
+        order = compare_ids(id, &first)
+        if order < 0:
+            return added - stream.root.count
+        if order == 0:
+            return added - stream.root.count + 1
+    return NOT_KNOWN
+
+
+cdef void advance_group(const StreamRoot* stream, Group* group, const ID* id) noexcept nogil:
+    """An entry behind the group's last one was delivered."""
+    cdef ID first
+    if compare_ids(id, &group.last) <= 0:
+        return
+    if group.entries_read != NOT_KNOWN:
+        first = stream_first(stream)
+        if compare_ids(&group.last, &first) >= 0 and not has_deleted_after(stream, &group.last):
+            group.entries_read += 1
+            group.last = id[0]
+            return
+    if stream.added:
+        group.entries_read = read_up_to(stream, id)
+    group.last = id[0]
+
+
+cdef object lag_of(const StreamRoot* stream, const Group* group):
+    """How many entries a group has still to read; None if that cannot be told."""
+    cdef int64_t read = group.entries_read
+    if stream.added == 0:
+        return 0
+    if read == NOT_KNOWN or has_deleted_after(stream, &group.last):
+        read = read_up_to(stream, &group.last)
+    if read == NOT_KNOWN or read > <int64_t>stream.added:
+        return None
+    return <int64_t>stream.added - read
+
+
+# -- what the keyspace asks ------------------------------------------------------------------------
+
+cdef bint free_group(Slabs* slabs, Group* group, int64_t* left) noexcept nogil:
+    cdef Consumer* consumer
+    if not pending_free(slabs, &group.pending, left):
+        return False
+    while group.consumers.count:
+        consumer = <Consumer*>group.consumers.items[group.consumers.count - 1]
+        if left[0] <= 0 or not pending_free(slabs, &consumer.pending, left):
+            return False
+        left[0] -= 1
+        slab_free(slabs, consumer.named.ref, consumer.named.size)
+        names_remove(slabs, &group.consumers, group.consumers.count - 1)
+    slab_free(slabs, group.named.ref, group.named.size)
+    return True
+
+
+cdef bint free_some(Slabs* slabs, Root* root, int64_t limit) except -1:
+    cdef StreamRoot* stream = <StreamRoot*>root
+    cdef int64_t left = limit
+    cdef int64_t last
+    while stream.nodes.count:
+        if left <= 0:
+            return False
+        last = stream.nodes.count - 1
+        left -= slot_at(&stream.nodes, last).live
+        drop_node(slabs, stream, last)
+    while stream.groups.count:
+        if left <= 0 or not free_group(
+            slabs, <Group*>stream.groups.items[stream.groups.count - 1], &left
+        ):
+            return False
+        names_remove(slabs, &stream.groups, stream.groups.count - 1)
+    if stream.groups.items is not NULL:
+        slab_malloc_free(slabs, stream.groups.items, stream.groups.capacity * sizeof(Named*))
+    index_free(slabs, &stream.nodes)
+    root_free(slabs, root, sizeof(StreamRoot))
+    return True
+
+
+cdef bint copy_group(Slabs* slabs, StreamRoot* target, const Group* source) noexcept nogil:
+    """Copy a group; False without memory (what was copied stays, and can be freed)."""
+    cdef uint32_t i, leaf, item
+    cdef Consumer* one
+    cdef Consumer* own
+    cdef Nack* nack
+    cdef Group* group = add_group(
+        slabs, target, name_of(&source.named), source.named.name_size)
+    if group is NULL:
+        return False
+    group.last = source.last
+    group.entries_read = source.entries_read
+    for i in range(source.consumers.count):
+        one = <Consumer*>source.consumers.items[i]
+        own = new_consumer(slabs, group, name_of(&one.named), one.named.name_size)
+        if own is NULL or not pending_copy(slabs, &own.pending, &one.pending):
+            return False
+        own.seen_ms = one.seen_ms
+        own.active_ms = one.active_ms
+        one.position = i
+    if not pending_copy(slabs, &group.pending, &source.pending):
+        return False
+    leaf = item = 0
+    while True:
+        nack = <Nack*>pending_at(&group.pending, &leaf, &item)
+        if nack is NULL:
+            return True
+        nack.consumer = <Consumer*>group.consumers.items[nack.consumer.position]
+        item += 1
+
+
+cdef bint fill_copy(Slabs* slabs, StreamRoot* stream, const StreamRoot* source) noexcept nogil:
+    cdef uint32_t i
+    cdef Block* block
+    cdef Block* own
+    cdef Slot* slot
+    for i in range(source.nodes.count):
+        slot = slot_at(&source.nodes, i)
+        block = <Block*>slot.data
+        if not index_room(slabs, &stream.nodes):
+            return False
+        own = block_new(slabs, block.size)
+        if own is NULL:
+            return False
+        memcpy(block_data(own), block_data(block), block.size)
+        own.size = block.size
+        index_insert(&stream.nodes, i)[0] = slot[0]
+        slot_at(&stream.nodes, i).data = own
+    for i in range(source.groups.count):
+        if not copy_group(slabs, stream, <Group*>source.groups.items[i]):
+            return False
+    return True
+
+
+cdef Root* copy_of(Slabs* slabs, const Root* root) except NULL:
+    cdef const StreamRoot* source = <const StreamRoot*>root
+    cdef size_t used = slabs.used
+    cdef StreamRoot* stream = stream_new(slabs)
+    stream.last = source.last
+    stream.max_deleted = source.max_deleted
+    stream.added = source.added
+    stream.root.count = source.root.count
+    if not fill_copy(slabs, stream, source):
+        stream_delete(slabs, stream)
+        raise MemoryError
+    stream.root.bytes = slabs.used - used
+    return &stream.root
+
+
+cdef const char* encoding_of(const uint8_t* entry) noexcept:
+    return b"stream"
+
+
+cdef int64_t move_leaves(Slabs* slabs, Pending* pending) noexcept nogil:
+    """Move leaves out of sparse slabs; returns how many were moved."""
+    cdef int64_t moved = 0
+    cdef uint32_t i
+    cdef Slot* slot
+    cdef Ref ref
+    for i in range(pending.leaves.count):
+        slot = slot_at(&pending.leaves, i)
+        if slab_sparse(slabs, ref_of(slabs, slot.data)):
+            ref = slab_move(slabs, ref_of(slabs, slot.data), <size_t>slot.total * pending.item)
+            if ref:
+                slot.data = at(slabs, ref)
+                moved += 1
+    return moved
+
+
+cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
+                    int64_t* moved) except -1:
+    """Move what is pending; nodes are blocks and stay. A step takes one group or consumer."""
+    cdef StreamRoot* stream = <StreamRoot*>root
+    cdef uint64_t n = position[0] >> 32
+    cdef uint64_t k = position[0] & 0xffffffffu
+    cdef Group* group
+    if n >= stream.groups.count:
+        return 1
+    group = <Group*>stream.groups.items[n]
+    if k == 0:
+        moved[0] += move_leaves(slabs, &group.pending)
+    elif k <= group.consumers.count:
+        moved[0] += move_leaves(slabs, &(<Consumer*>group.consumers.items[k - 1]).pending)
+    k += 1
+    position[0] = (n << 32 | k) if k <= group.consumers.count else (n + 1) << 32
+    return 0
+
+
+value_types[<int>STREAM].free_some = free_some
+value_types[<int>STREAM].copy = copy_of
+value_types[<int>STREAM].encoding = encoding_of
+value_types[<int>STREAM].defragment = defragment
+
+
+# -- what Python sees ------------------------------------------------------------------------------
+
+cdef bytes id_bytes(const ID* id):
+    cdef char[ID_TEXT] text
+    return PyBytes_FromStringAndSize(text, format_id(text, id))
+
+
+cdef bytes name_bytes(const Named* named):
+    return PyBytes_FromStringAndSize(name_of(named), <Py_ssize_t>named.name_size)
+
+
+cdef ID id_from(tuple pair):
+    cdef ID id
+    id.ms = pair[0]
+    id.seq = pair[1]
+    return id
+
+
+def read_id(bytes text, bint last=False, bint strict=True) -> tuple:
+    """Read a stream id as (ms, seq). One without a sequence gets 0, with `last` the greatest.
+
+    Unless `strict`, `-` and `+` are the least and the greatest. Raises InvalidStreamId.
+    """
+    cdef ID id
+    if not parse_id(PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text), &id,
+                    LAST if last else 0, strict, NULL):
+        raise errors.InvalidStreamId
+    return id.ms, id.seq
+
+
+def write_id(tuple pair) -> bytes:
+    """Write an id as `ms-seq`."""
+    cdef ID id = id_from(pair)
+    return id_bytes(&id)
+
+
+cdef class Stream(View):
+    """A stream under a key. Ids are pairs (ms, seq)."""
+
+    KIND = Kind.STREAM
+
+    cdef StreamRoot* find(self, Found* found) except? NULL:
+        cdef uint8_t* entry = self.entry(found)
+        return NULL if entry is NULL else stream_of(entry)
+
+    cdef StreamRoot* stream(self) except NULL:
+        cdef Found found
+        cdef StreamRoot* stream = self.find(&found)
+        if stream is NULL:
+            raise errors.NoSuchKey
+        return stream
+
+    cdef Group* group(self, StreamRoot* stream, bytes name) noexcept:
+        return find_group(stream, PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name))
+
+    def create(self) -> None:
+        """Create an empty stream, where there is none."""
+        cdef Found found
+        cdef StreamRoot* stream
+        if self.find(&found) is not NULL:
+            return
+        stream = stream_new(self.db.slabs)
+        try:
+            stream_put(self.db, &found, PyBytes_AS_STRING(self.key),
+                       <size_t>PyBytes_GET_SIZE(self.key), stream)
+        except MemoryError:
+            stream_delete(self.db.slabs, stream)
+            raise
+
+    @property
+    def last(self) -> tuple:
+        """The greatest id it ever had."""
+        cdef StreamRoot* stream = self.stream()
+        return stream.last.ms, stream.last.seq
+
+    @property
+    def max_deleted(self) -> tuple:
+        """The greatest id that was deleted by XDEL."""
+        cdef StreamRoot* stream = self.stream()
+        return stream.max_deleted.ms, stream.max_deleted.seq
+
+    @property
+    def added(self) -> int:
+        """How many entries were ever added."""
+        return self.stream().added
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes hold the entries."""
+        return self.stream().nodes.count
+
+    @property
+    def first(self) -> tuple:
+        """The id of the first entry, (0, 0) if there is none."""
+        cdef ID id = stream_first(self.stream())
+        return id.ms, id.seq
+
+    @property
+    def top(self) -> tuple:
+        """The id of the last entry, (0, 0) if there is none."""
+        cdef ID id = stream_top(self.stream())
+        return id.ms, id.seq
+
+    def set_last(self, tuple last, added: int | None, max_deleted: tuple | None) -> None:
+        """Set what XSETID sets."""
+        cdef StreamRoot* stream = self.stream()
+        cdef uint64_t count = stream.added if added is None else added
+        cdef ID deleted = stream.max_deleted if max_deleted is None else id_from(max_deleted)
+        stream.last = id_from(last)
+        stream.added = count
+        stream.max_deleted = deleted
+
+    def entries(self, tuple start=(0, 0), tuple end=(LAST, LAST), int64_t count=-1,
+                bint reverse=False) -> list:
+        """Return [[id, [field, value ...]] ...] of a range, at most `count`."""
+        cdef Found found
+        cdef StreamRoot* stream = self.find(&found)
+        cdef Cursor cursor
+        cdef ID first = id_from(start)
+        cdef ID last = id_from(end)
+        cdef list rows = []
+        if stream is NULL:
+            return rows
+        cursor_begin(&cursor, stream, &first, &last, reverse)
+        while count != 0 and cursor_next(&cursor):
+            rows.append([id_bytes(&cursor.id), fields_of(&cursor)])
+            count -= 1
+        return rows
+
+    def add(self, tuple id, *pairs: bytes) -> None:
+        """Append an entry, whose id is greater than the last; the stream is created if missing."""
+        cdef Found found
+        cdef StreamRoot* stream
+        cdef ID own = id_from(id)
+        cdef Slice* slices
+        cdef bytes one
+        cdef Py_ssize_t i
+        cdef int64_t before
+        cdef bint done
+        self.create()
+        stream = self.find(&found)
+        slices = <Slice*>slab_malloc(self.db.slabs, len(pairs) * sizeof(Slice))
+        if slices is NULL:
+            raise MemoryError
+        for i in range(len(pairs)):
+            one = pairs[i]
+            slices[i].data = PyBytes_AS_STRING(one)
+            slices[i].size = <size_t>PyBytes_GET_SIZE(one)
+        before = stream.root.count
+        done = stream_append(
+            self.db.slabs, stream, &own, slices, <int>len(pairs) // 2,
+            self.db.keyspace.stream_node_max_bytes, self.db.keyspace.stream_node_max_entries)
+        slab_malloc_free(self.db.slabs, slices, len(pairs) * sizeof(Slice))
+        if not done:
+            raise MemoryError
+        stream_recount(self.db, found.entry, before)
+
+    def trim(self, maxlen: int | None, minid: tuple | None, bint about, int64_t limit,
+             int references) -> int:
+        """Remove entries from the front; return how many (see XTRIM)."""
+        cdef Found found
+        cdef StreamRoot* stream = self.find(&found)
+        cdef Trim how
+        cdef int64_t before, removed
+        if stream is NULL:
+            return 0
+        how.strategy = TRIM_NONE
+        how.about = about
+        how.limit = limit
+        how.references = references
+        if maxlen is not None:
+            how.strategy = TRIM_MAXLEN
+            how.maxlen = maxlen
+        elif minid is not None:
+            how.strategy = TRIM_MINID
+            how.minid = id_from(minid)
+        before = stream.root.count
+        removed = stream_trim(self.db.slabs, stream, &how)
+        stream_recount(self.db, found.entry, before)
+        return removed
+
+    def delete(self, tuple id, int references) -> int:
+        """Delete an entry: 1 deleted, -1 not there, 2 kept because it is referenced."""
+        cdef Found found
+        cdef StreamRoot* stream = self.find(&found)
+        cdef ID own = id_from(id)
+        cdef int64_t before
+        cdef size_t used = self.db.slabs.used
+        cdef int result = 1
+        if stream is NULL:
+            return -1
+        before = stream.root.count
+        if references == ACKED and is_referenced(stream, &own):
+            # an id that no entry has may still be referenced: then it is kept, too
+            return 2
+        if references == DELREF:
+            drop_references(self.db.slabs, stream, &own)
+            stream.root.bytes += self.db.slabs.used - used
+        if not stream_remove(self.db.slabs, stream, &own):
+            return -1
+        if compare_ids(&own, &stream.max_deleted) > 0:
+            stream.max_deleted = own
+        stream_recount(self.db, found.entry, before)
+        return result
+
+    def has_reference(self, tuple id) -> bool:
+        """Whether an entry is pending in a group, or still to be delivered to one."""
+        cdef ID own = id_from(id)
+        return is_referenced(self.stream(), &own)
+
+    # -- groups ------------------------------------------------------------------------------------
+
+    @property
+    def groups(self) -> list:
+        """The names of the groups, in order."""
+        cdef StreamRoot* stream = self.stream()
+        return [name_bytes(stream.groups.items[i]) for i in range(stream.groups.count)]
+
+    def has_group(self, bytes name) -> bool:
+        """Whether there is such a group (and such a key)."""
+        cdef Found found
+        cdef StreamRoot* stream = self.find(&found)
+        return stream is not NULL and self.group(stream, name) is not NULL
+
+    cdef Group* known(self, StreamRoot* stream, bytes name) except NULL:
+        cdef Group* group = self.group(stream, name)
+        if group is NULL:
+            raise errors.NoSuchGroup(name, self.key)
+        return group
+
+    def create_group(self, bytes name, tuple last, int64_t entries_read) -> bool:
+        """Create a group; False if there is one of that name."""
+        cdef StreamRoot* stream = self.stream()
+        cdef Group* group
+        if self.group(stream, name) is not NULL:
+            return False
+        group = add_group(self.db.slabs, stream, PyBytes_AS_STRING(name),
+                          <size_t>PyBytes_GET_SIZE(name))
+        if group is NULL:
+            raise MemoryError
+        group.last = id_from(last)
+        group.entries_read = entries_read
+        return True
+
+    def set_group(self, bytes name, tuple last, int64_t entries_read) -> None:
+        """Set a group's last delivered id and what it has read."""
+        cdef Group* group = self.known(self.stream(), name)
+        group.last = id_from(last)
+        group.entries_read = entries_read
+
+    def destroy_group(self, bytes name) -> bool:
+        """Remove a group; False if there is none of that name. What it had is freed in slices."""
+        cdef Found found
+        cdef StreamRoot* stream = self.find(&found)
+        cdef Slabs* slabs = self.db.slabs
+        cdef Group* group
+        cdef StreamRoot* heap
+        cdef uint32_t position
+        cdef size_t used = slabs.used
+        cdef int64_t all = WHOLE
+        if stream is NULL or not names_seek(
+            &stream.groups, PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name), &position
+        ):
+            return False
+        group = <Group*>stream.groups.items[position]
+        if group.pending.count <= LEAF_MAX:
+            names_remove(slabs, &stream.groups, position)
+            free_group(slabs, group, &all)
+            stream.root.bytes += slabs.used - used
+            return True
+        # what is pending goes to a stream of its own that no key has
+        heap = stream_new(slabs)
+        heap.groups.items = <Named**>slab_malloc(slabs, sizeof(Named*))
+        if heap.groups.items is NULL:
+            root_free(slabs, &heap.root, sizeof(StreamRoot))
+            raise MemoryError
+        heap.groups.items[0] = &group.named
+        heap.groups.count = heap.groups.capacity = 1
+        heap.root.bytes = slabs.used - used
+        used = slabs.used
+        names_remove(slabs, &stream.groups, position)
+        stream.root.bytes += slabs.used - used
+        used = group_bytes(group)
+        heap.root.bytes += used
+        stream.root.bytes -= used
+        heap.root.count = group.pending.count
+        root_release(slabs, &heap.root)
+        return True
+
+    def group_facts(self, bytes name) -> tuple:
+        """Return (last id, entries read or None, lag or None, pending, consumers) of a group."""
+        cdef StreamRoot* stream = self.stream()
+        cdef Group* group = self.known(stream, name)
+        return (
+            id_bytes(&group.last),
+            None if group.entries_read == NOT_KNOWN else group.entries_read,
+            lag_of(stream, group), group.pending.count, group.consumers.count,
+        )
+
+    def create_consumer(self, bytes name, bytes consumer, int64_t now_ms) -> bool:
+        """Create a consumer; False if there is one of that name."""
+        cdef StreamRoot* stream = self.stream()
+        cdef Group* group = self.known(stream, name)
+        cdef Consumer* one
+        cdef const char* text = PyBytes_AS_STRING(consumer)
+        cdef size_t size = <size_t>PyBytes_GET_SIZE(consumer)
+        if find_consumer(group, text, size) is not NULL:
+            return False
+        one = add_consumer(self.db.slabs, stream, group, text, size)
+        if one is NULL:
+            raise MemoryError
+        one.seen_ms = now_ms
+        return True
+
+    def delete_consumer(self, bytes name, bytes consumer) -> int | None:
+        """Remove a consumer; return what it had pending, None if there is none of that name."""
+        cdef StreamRoot* stream = self.stream()
+        cdef Group* group = self.known(stream, name)
+        cdef Consumer* one = find_consumer(
+            group, PyBytes_AS_STRING(consumer), <size_t>PyBytes_GET_SIZE(consumer))
+        cdef int64_t pending
+        if one is NULL:
+            return None
+        pending = one.pending.count
+        remove_consumer(self.db.slabs, stream, group, one)
+        return pending
+
+    def consumers(self, bytes name) -> list:
+        """Return [(name, seen ms, active ms or -1, pending) ...] of a group."""
+        cdef Group* group = self.known(self.stream(), name)
+        cdef Consumer* one
+        cdef uint32_t i
+        cdef list rows = []
+        for i in range(group.consumers.count):
+            one = <Consumer*>group.consumers.items[i]
+            rows.append((name_bytes(&one.named), one.seen_ms, one.active_ms, one.pending.count))
+        return rows
+
+    def pending(self, bytes name, tuple start=(0, 0), tuple end=(LAST, LAST), int64_t count=-1,
+                bytes consumer=None, int64_t delivered_by=-1) -> list:
+        """Return [(id, consumer, delivered ms, deliveries) ...] of what a group has pending.
+
+        Only of one consumer, and only what was delivered up to a time, if these are given.
+        """
+        cdef Group* group = self.known(self.stream(), name)
+        cdef Consumer* one = NULL
+        cdef Pending* pending = &group.pending
+        cdef ID first = id_from(start)
+        cdef ID last = id_from(end)
+        cdef uint32_t leaf, item
+        cdef ID* id
+        cdef Nack* nack
+        cdef list rows = []
+        if consumer is not None:
+            one = find_consumer(
+                group, PyBytes_AS_STRING(consumer), <size_t>PyBytes_GET_SIZE(consumer))
+            if one is NULL:
+                return rows
+            pending = &one.pending
+        pending_seek(pending, &first, &leaf, &item)
+        while count != 0:
+            id = <ID*>pending_at(pending, &leaf, &item)
+            if id is NULL or compare_ids(id, &last) > 0:
+                break
+            item += 1
+            nack = <Nack*>id if one is NULL else find_nack(group, id)
+            if delivered_by >= 0 and nack.delivered_ms > delivered_by:
+                continue
+            rows.append((id_bytes(id), name_bytes(&nack.consumer.named), nack.delivered_ms,
+                         nack.deliveries))
+            count -= 1
+        return rows
+
+    def pending_edges(self, bytes name) -> tuple | None:
+        """Return the first and the last id that a group has pending, or None."""
+        cdef Group* group = self.known(self.stream(), name)
+        cdef Index* leaves = &group.pending.leaves
+        cdef Slot* slot
+        if group.pending.count == 0:
+            return None
+        slot = slot_at(leaves, leaves.count - 1)
+        return (id_bytes(&slot_at(leaves, 0).first),
+                id_bytes(<ID*>item_at(&group.pending, slot, slot.live - 1)))
+
+    def acknowledge(self, bytes name, tuple id) -> bool:
+        """Take an id out of what a group has pending; False if it was not."""
+        cdef StreamRoot* stream = self.stream()
+        cdef ID own = id_from(id)
+        return acknowledge(self.db.slabs, stream, self.known(stream, name), &own)
+
+    def has(self, tuple id) -> bool:
+        """Whether there is an entry with this id."""
+        cdef ID own = id_from(id)
+        return stream_has(self.stream(), &own)
+
+    def nack(self, bytes name, tuple id) -> tuple | None:
+        """Return (consumer, delivered ms, deliveries) of what is pending under an id, or None."""
+        cdef ID own = id_from(id)
+        cdef Nack* nack = find_nack(self.known(self.stream(), name), &own)
+        if nack is NULL:
+            return None
+        return name_bytes(&nack.consumer.named), nack.delivered_ms, nack.deliveries
+
+    def claim(self, bytes name, bytes consumer, tuple id, int64_t delivered_ms,
+              deliveries: int) -> bool:
+        """Make an id pending with a consumer, whoever had it; False without memory for it."""
+        cdef StreamRoot* stream = self.stream()
+        cdef Group* group = self.known(stream, name)
+        cdef Consumer* one = find_consumer(
+            group, PyBytes_AS_STRING(consumer), <size_t>PyBytes_GET_SIZE(consumer))
+        cdef ID own = id_from(id)
+        cdef Nack* nack = assign(self.db.slabs, stream, group, one, &own)
+        if nack is NULL:
+            return False
+        nack.delivered_ms = delivered_ms
+        nack.deliveries = deliveries
+        return True
+
+    def note_seen(self, bytes name, bytes consumer, int64_t now_ms, bint active) -> None:
+        """Record that a consumer read or claimed; `active`: with success."""
+        cdef Consumer* one = find_consumer(
+            self.known(self.stream(), name), PyBytes_AS_STRING(consumer),
+            <size_t>PyBytes_GET_SIZE(consumer))
+        if one is not NULL:
+            one.seen_ms = now_ms
+            if active:
+                one.active_ms = now_ms
+
+
+cdef size_t leaves_bytes(const Pending* pending) noexcept nogil:
+    cdef size_t total = 0
+    cdef uint32_t i
+    if pending.leaves.slots is not NULL:
+        total = malloc_cost(pending.leaves.capacity * sizeof(Slot))
+    for i in range(pending.leaves.count):
+        total += class_size(<size_t>slot_at(&pending.leaves, i).total * pending.item)
+    return total
+
+
+cdef size_t group_bytes(const Group* group) noexcept nogil:
+    """What a group takes, its own allocation included."""
+    cdef size_t total = class_size(group.named.size) + leaves_bytes(&group.pending)
+    cdef Consumer* one
+    cdef uint32_t i
+    if group.consumers.items is not NULL:
+        total += malloc_cost(group.consumers.capacity * sizeof(Named*))
+    for i in range(group.consumers.count):
+        one = <Consumer*>group.consumers.items[i]
+        total += class_size(one.named.size) + leaves_bytes(&one.pending)
+    return total
