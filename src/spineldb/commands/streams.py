@@ -121,10 +121,11 @@ def xdelex(ctx: Context, key: bytes, *words: bytes) -> list[int]:
     Answers for each id 1 (deleted), -1 (not there) or 2 (`ACKED`, and somebody has not
     acknowledged it). O(N) in the ids given.
     """
-    references, ids = _referenced_ids(words)
     stream = ctx.db.find(key, Stream)
+    references, texts = _referenced_ids(words)
     if stream is None:
-        return [-1] * len(ids)
+        return [-1] * len(texts)
+    ids = [read_id(text) for text in texts]
     results = [stream.delete(one, references) for one in ids]
     _changed(ctx, key, "xdel", results.count(1))
     return results
@@ -163,6 +164,24 @@ def xtrim(key: bytes, *words: bytes) -> int:
 def xsetid(ctx: Context, key: bytes, last_id: bytes, *words: bytes) -> str:
     """Set the last id of a stream, and what it remembers of its past. O(1)."""
     last = read_id(last_id)
+    added, deleted = _past(last, words)
+    stream = ctx.db.find(key, Stream)
+    if stream is None:
+        raise errors.NoSuchKey
+    if last < stream.max_deleted:
+        raise errors.LastIdBelowDeleted
+    if len(stream):
+        if last < stream.top:
+            raise errors.LastIdBelowTop
+        if added is not None and added < len(stream):
+            raise errors.EntriesAddedBelowLength
+    stream.set_last(last, added, deleted if deleted != (0, 0) else None)
+    ctx.changed(key, "xsetid")
+    return "OK"
+
+
+def _past(last: Id, words: Sequence[bytes]) -> tuple[int | None, Id]:
+    """Read `[ENTRIESADDED n] [MAXDELETEDID id]`."""
     added: int | None = None
     deleted = (0, 0)
     options = Options(words)
@@ -178,19 +197,7 @@ def xsetid(ctx: Context, key: bytes, last_id: bytes, *words: bytes) -> str:
                 raise errors.LastIdBelowGivenDeleted
         else:
             raise errors.Syntax
-    stream = ctx.db.find(key, Stream)
-    if stream is None:
-        raise errors.NoSuchKey
-    if last < stream.max_deleted:
-        raise errors.LastIdBelowDeleted
-    if len(stream):
-        if last < stream.top:
-            raise errors.LastIdBelowTop
-        if added is not None and added < len(stream):
-            raise errors.EntriesAddedBelowLength
-    stream.set_last(last, added, deleted if deleted != (0, 0) else None)
-    ctx.changed(key, "xsetid")
-    return "OK"
+    return added, deleted
 
 
 # Reading, alone and in a group.
@@ -266,8 +273,7 @@ def xack(key: bytes, group: bytes, *ids: bytes) -> int:
 
 
 @family.command(
-    "XACKDEL key group [condition: KEEPREF | DELREF | ACKED] IDS "
-    "<ids: numids:integer id [id ...]>",
+    "XACKDEL key group [condition: KEEPREF | DELREF | ACKED] IDS <ids: numids:integer id [id ...]>",
     WRITE | FAST,
     since="8.2.0",
     key=UPDATE | DELETE,
@@ -278,10 +284,11 @@ def xackdel(ctx: Context, key: bytes, group: bytes, *words: bytes) -> list[int]:
     Answers for each id 1 (both), -1 (not pending, or no such group) or 2 (acknowledged, and kept
     because somebody else has not). O(N) in the ids given.
     """
-    references, ids = _referenced_ids(words)
     stream = ctx.db.find(key, Stream)
+    references, texts = _referenced_ids(words)
     if stream is None or not stream.has_group(group):
-        return [-1] * len(ids)
+        return [-1] * len(texts)
+    ids = [read_id(text) for text in texts]
     results = []
     for one in ids:
         if stream.acknowledge(group, one):
@@ -296,14 +303,14 @@ def xackdel(ctx: Context, key: bytes, group: bytes, *words: bytes) -> list[int]:
     return results
 
 
-def _referenced_ids(words: Sequence[bytes]) -> tuple[References, list[Id]]:
+def _referenced_ids(words: Sequence[bytes]) -> tuple[References, list[bytes]]:
     """Read `[KEEPREF | DELREF | ACKED] IDS numids id ...`."""
     options = Options(words)
-    references = References.KEEPREF
+    references: References | None = None
     ids: list[bytes] | None = None
     while options:
         match options.keyword():
-            case b"KEEPREF" | b"DELREF" | b"ACKED" as word:
+            case b"KEEPREF" | b"DELREF" | b"ACKED" as word if references is None:
                 references = References[word.decode()]
             case b"IDS" if options and ids is None:
                 ids = _counted_ids(options)
@@ -311,7 +318,7 @@ def _referenced_ids(words: Sequence[bytes]) -> tuple[References, list[Id]]:
                 raise errors.Syntax
     if ids is None:
         raise errors.Syntax
-    return references, [read_id(one) for one in ids]
+    return references or References.KEEPREF, ids
 
 
 def _counted_ids(options: Options) -> list[bytes]:
@@ -322,7 +329,7 @@ def _counted_ids(options: Options) -> list[bytes]:
         count = 0
     if count <= 0:
         raise errors.IdCountNotPositive
-    if count != options.left:
+    if count > options.left:
         raise errors.IdCountMismatch
     return list(options.words(count))
 
@@ -681,10 +688,10 @@ def xgroup_create(ctx: Context, key: bytes, group: bytes, text: bytes, *words: b
     stream = ctx.db.find(key, Stream)
     if stream is None and not make:
         raise errors.XgroupNoKey
-    last = _group_id(stream, text)
+    last = _group_id(stream, text, strict=True)
     if stream is None:
         stream = _created(ctx, key)
-    if not _create_group(ctx, stream, group, (last, read)):
+    if not _create_group(ctx, stream, group, (last, min(read, stream.added))):
         raise errors.GroupExists
     ctx.changed(key, "xgroup-create")
     return "OK"
@@ -717,7 +724,8 @@ def xgroup_setid(ctx: Context, key: bytes, group: bytes, text: bytes, *words: by
     """Set the id after which a group goes on reading. O(1)."""
     _, read = _group_options(words, b"SETID", may_make=False)
     stream = _with_group(ctx, key, group)
-    stream.set_group(group, _group_id(stream, text), read)
+    last = _group_id(stream, text, strict=False)
+    stream.set_group(group, last, min(read, stream.added))
     ctx.changed(key, "xgroup-setid")
     return "OK"
 
@@ -774,10 +782,10 @@ def _with_group(ctx: Context, key: bytes, group: bytes) -> Stream:
     return stream
 
 
-def _group_id(stream: Stream | None, text: bytes) -> Id:
+def _group_id(stream: Stream | None, text: bytes, *, strict: bool) -> Id:
     if text == b"$":
         return stream.last if stream is not None else (0, 0)
-    return read_id(text)
+    return read_id(text, strict=strict)
 
 
 def _group_options(words: Sequence[bytes], name: bytes, *, may_make: bool) -> tuple[bool, int]:
@@ -820,8 +828,7 @@ xinfo = family.container("XINFO", since="5.0.0", help_since="5.0.0")
     since="5.0.0",
     history=(
         ("6.0.0", "Added `FULL`."),
-        ("7.0.0", "Added `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, "
-                  "`entries-read` and `lag`."),
+        ("7.0.0", "Added `entries-added`, `entries-read`, `lag` and what goes with them."),
         ("7.2.0", "Added `active-time` of consumers."),
     ),
 )  # fmt: skip

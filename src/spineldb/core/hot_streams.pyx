@@ -105,7 +105,7 @@ cdef int argument_id(Call call, const ID* id) except -1:
 cdef struct Adding:              # the options of XADD and XTRIM
     Trim trim
     bint keep_missing            # NOMKSTREAM
-    bint has_limit
+    bint has_limit, has_references
     bint whole_id                # an id with its sequence was given
     bint some_id                 # an id was given
     ID id
@@ -118,7 +118,7 @@ cdef int read_options(Call call, Slice* argv, int argc, bint adding, Adding* o) 
     cdef bint auto = False
     cdef Slice* word
     o.trim.strategy = TRIM_NONE
-    o.trim.about = o.keep_missing = o.has_limit = o.whole_id = o.some_id = False
+    o.trim.about = o.keep_missing = o.has_limit = o.has_references = o.whole_id = o.some_id = False
     o.trim.limit = 0
     o.trim.references = KEEPREF
     while i < argc:
@@ -150,12 +150,15 @@ cdef int read_options(Call call, Slice* argv, int argc, bint adding, Adding* o) 
             o.has_limit = True
         elif adding and keyword(word, b"NOMKSTREAM", 10):
             o.keep_missing = True
-        elif keyword(word, b"KEEPREF", 7):
+        elif not o.has_references and keyword(word, b"KEEPREF", 7):
             o.trim.references = KEEPREF
-        elif keyword(word, b"DELREF", 6):
+            o.has_references = True
+        elif not o.has_references and keyword(word, b"DELREF", 6):
             o.trim.references = DELREF
-        elif keyword(word, b"ACKED", 5):
+            o.has_references = True
+        elif not o.has_references and keyword(word, b"ACKED", 5):
             o.trim.references = ACKED
+            o.has_references = True
         elif adding:
             if not parse_id(word.data, word.size, &o.id, 0, True, &auto):
                 raise errors.InvalidStreamId

@@ -6,12 +6,10 @@ handed out before and after (see `Change`).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdlib cimport strtoull
-from libc.errno cimport errno
 from libc.string cimport memcmp, memcpy, memmove, strchr
 
 from spineldb.core.entry cimport STREAM, entry_root, load32, store32
-from spineldb.core.keyspace cimport Database, Found, Keyspace, View
+from spineldb.core.keyspace cimport Database, Found, View
 from spineldb.core.resp cimport out_array, out_bulk
 from spineldb.core.root cimport root_free, root_new, root_release, value_types
 from spineldb.core.slab cimport (
@@ -68,13 +66,32 @@ cdef bint decrement(ID* id) noexcept nogil:
 
 
 cdef bint parse_part(const char* text, uint64_t* value) noexcept nogil:
-    """Read one number of an id as Redis does: a negative one is refused, then strtoull decides."""
-    cdef char* end
-    if text[0] == 0 or (text[0] == c"-" and 49 <= text[1] <= 57):
+    """Read one number of an id as Redis does.
+
+    What is no canonical integer goes through strtoull there, which takes blanks and a plus before
+    the digits, zeros, and a minus that wraps around (but not before a canonical number).
+    """
+    cdef size_t i = 0
+    cdef uint64_t v = 0
+    cdef unsigned int digit
+    cdef bint negative
+    if text[0] == c"-" and 49 <= text[1] <= 57:
         return False
-    errno = 0
-    value[0] = strtoull(text, &end, 10)
-    return errno == 0 and end[0] == 0
+    while text[i] == c" " or 9 <= text[i] <= 13:
+        i += 1
+    negative = text[i] == c"-"
+    if negative or text[i] == c"+":
+        i += 1
+    if text[i] == 0:
+        return False
+    while text[i]:
+        digit = <unsigned int>(<unsigned char>text[i]) - 48
+        if digit > 9 or v > LAST // 10 or (v == LAST // 10 and digit > LAST % 10):
+            return False
+        v = v * 10 + digit
+        i += 1
+    value[0] = 0 - v if negative else v
+    return True
 
 
 cdef bint parse_id(const char* text, size_t size, ID* id, uint64_t missing, bint strict,
@@ -373,11 +390,10 @@ cdef void out_entry(Output* out, const Cursor* cursor) noexcept nogil:
     """Write [id, [field, value ...]]."""
     cdef const uint8_t* names = cursor.names
     cdef const uint8_t* p = cursor.fields
-    cdef uint64_t i
     out_array(out, 2)
     out_id(out, &cursor.id)
     out_array(out, <int64_t>cursor.count * 2)
-    for i in range(cursor.count):
+    for _ in range(cursor.count):
         if names is NULL:
             p = out_text(out, p)
         else:
@@ -595,22 +611,24 @@ cdef bint stream_append(Slabs* slabs, StreamRoot* stream, const ID* id, const Sl
 
 
 cdef void compact(Slabs* slabs, Slot* slot) noexcept nogil:
-    """Squeeze deleted records out of a node."""
+    """Squeeze deleted records out of a node; its last one stays (see node_top)."""
     cdef Block* block = <Block*>slot.data
     cdef uint8_t* data = node_data(slot)
     cdef size_t reading = load32(data)
     cdef size_t writing = reading
     cdef size_t size
+    cdef uint32_t dead = 0
     cdef uint64_t body
     cdef const uint8_t* p
     while reading < block.size:
         p = get_varint(data + reading, &body)
         size = record_size(body)
-        if not p[0] & RECORD_DELETED:
+        if not p[0] & RECORD_DELETED or reading + size == block.size:
+            dead = p[0] & RECORD_DELETED
             memmove(data + writing, data + reading, size)
             writing += size
         reading += size
-    store32(data + 4, 0)
+    store32(data + 4, dead)
     block.size = writing
     block = block_resize(slabs, block, writing)
     if block is not NULL:
@@ -680,18 +698,21 @@ cdef ID stream_top(const StreamRoot* stream) noexcept nogil:
     return edge(stream, True)
 
 
-cdef ID node_top(const StreamRoot* stream, int64_t position) noexcept nogil:
-    """The last entry of a node that has one."""
-    cdef Cursor cursor
-    cdef ID first
-    first.ms = first.seq = 0
-    cursor.stream = stream
-    cursor.start = first
-    cursor.end.ms = cursor.end.seq = LAST
-    cursor.reverse = True
-    cursor.node = position
-    cursor_enter(&cursor)
-    return cursor.id if cursor_next(&cursor) else first
+cdef ID node_top(const Slot* slot) noexcept nogil:
+    """The id of a node's last entry, even if that was deleted."""
+    cdef const uint8_t* end = node_data(slot) + (<Block*>slot.data).size
+    cdef size_t width
+    cdef uint64_t size, delta
+    cdef const uint8_t* p
+    cdef ID id
+    size = get_back_varint(end, &width)
+    p = get_varint(end - width - size, &size)
+    p = get_varint(p + 1, &delta)
+    get_varint(p, &id.seq)
+    if delta == 0:
+        id.seq += slot.first.seq
+    id.ms = slot.first.ms + delta
+    return id
 
 
 cdef int64_t stream_trim(Slabs* slabs, StreamRoot* stream, const Trim* how) noexcept nogil:
@@ -714,15 +735,15 @@ cdef int64_t stream_trim(Slabs* slabs, StreamRoot* stream, const Trim* how) noex
         if how.strategy == TRIM_MAXLEN:
             whole = stream.root.count - slot.live >= how.maxlen
         else:
-            id = node_top(stream, node)
+            id = node_top(slot)
             whole = compare_ids(&id, &how.minid) < 0
         if whole and how.references == KEEPREF:
             removed += slot.live
             stream.root.count -= slot.live
             drop_node(slabs, stream, node)
             continue
-        if how.about and not whole:
-            break
+        if how.about:
+            break                    # whole nodes only, and none that groups have a say in
         in_node = trim_node(slabs, stream, node, how)
         removed += in_node
         if not tidy(slabs, stream, node):
@@ -733,7 +754,8 @@ cdef int64_t stream_trim(Slabs* slabs, StreamRoot* stream, const Trim* how) noex
     return removed
 
 
-cdef int64_t trim_node(Slabs* slabs, StreamRoot* stream, int64_t node, const Trim* how) noexcept nogil:
+cdef int64_t trim_node(Slabs* slabs, StreamRoot* stream, int64_t node,
+                       const Trim* how) noexcept nogil:
     cdef Cursor cursor
     cdef int64_t removed = 0
     cursor.stream = stream
@@ -1042,7 +1064,8 @@ cdef Consumer* find_consumer(const Group* group, const char* name, size_t size) 
     return NULL
 
 
-cdef Group* add_group(Slabs* slabs, StreamRoot* stream, const char* name, size_t size) noexcept nogil:
+cdef Group* add_group(Slabs* slabs, StreamRoot* stream, const char* name,
+                      size_t size) noexcept nogil:
     cdef size_t used = slabs.used
     cdef Group* group = <Group*>names_add(slabs, &stream.groups, name, size, sizeof(Group))
     if group is not NULL:
@@ -1203,8 +1226,12 @@ cdef void advance_group(const StreamRoot* stream, Group* group, const ID* id) no
 cdef object lag_of(const StreamRoot* stream, const Group* group):
     """How many entries a group has still to read; None if that cannot be told."""
     cdef int64_t read = group.entries_read
-    if stream.added == 0:
+    cdef ID first
+    if stream.root.count == 0:
         return 0
+    first = stream_first(stream)
+    if compare_ids(&group.last, &first) < 0 and compare_ids(&stream.max_deleted, &first) < 0:
+        return stream.root.count
     if read == NOT_KNOWN or has_deleted_after(stream, &group.last):
         read = read_up_to(stream, &group.last)
     if read == NOT_KNOWN or read > <int64_t>stream.added:
@@ -1480,7 +1507,7 @@ cdef class Stream(View):
 
     def entries(self, tuple start=(0, 0), tuple end=(LAST, LAST), int64_t count=-1,
                 bint reverse=False) -> list:
-        """Return [[id, [field, value ...]] ...] of a range, at most `count`."""
+        """Return [(id, [field, value ...]) ...] of a range, at most `count`."""
         cdef Found found
         cdef StreamRoot* stream = self.find(&found)
         cdef Cursor cursor
@@ -1491,7 +1518,7 @@ cdef class Stream(View):
             return rows
         cursor_begin(&cursor, stream, &first, &last, reverse)
         while count != 0 and cursor_next(&cursor):
-            rows.append([id_bytes(&cursor.id), fields_of(&cursor)])
+            rows.append((id_bytes(&cursor.id), fields_of(&cursor)))
             count -= 1
         return rows
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from spineldb.core import strings
 from spineldb.core.entry import Kind
+from spineldb.core.streams import Stream
 
 if TYPE_CHECKING:
     from spineldb.core.keyspace import Database
@@ -43,8 +44,19 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     if kind is Kind.NONE:
         return None
     digest = mixed(digest, _TYPES[kind].to_bytes(4))
-    digest = mixed(digest, strings.get(database, key) or b"")
+    for part in _parts(database, key, kind):
+        digest = mixed(digest, part)
     return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
+
+
+def _parts(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:
+    """Yield what is mixed into the digest of a value whose elements have an order."""
+    if kind is Kind.STRING:
+        yield strings.get(database, key) or b""
+    elif kind is Kind.STREAM:
+        for name, fields in Stream(database, key).entries():
+            yield name.replace(b"-", b".")
+            yield from fields
 
 
 def of_dataset(databases: Iterable[Database]) -> bytes:
