@@ -437,20 +437,36 @@ class Claim:
         self.force = self.just_id = False
         self.changes = 0
 
-    def begin(self, stream: Stream) -> None:
-        """Create the consumer if it is missing, and note that it tried."""
+    def begin(self, stream: Stream, last: Id = (0, 0)) -> None:
+        """Create the consumer if it is missing, note that it tried; move the group on to `last`."""
         self.stream = stream
-        ctx = self.ctx
-        now = ctx.keyspace.now_ms
-        if stream.create_consumer(self.group, self.consumer, now):
-            ctx.changed(self.key, "xgroup-createconsumer")
-            ctx.propagate(b"XGROUP", b"CREATECONSUMER", self.key, self.group, self.consumer)
-        else:
+        now = self.ctx.keyspace.now_ms
+        self.created = stream.create_consumer(self.group, self.consumer, now)
+        if not self.created:
             stream.note_seen(self.group, self.consumer, now, active=False)
+        before, read, *_ = stream.group_facts(self.group)
+        self.before = (read_id(before), UNKNOWN_READ if read is None else read)
+        self.advanced = last > self.before[0]
+        if self.advanced:
+            stream.set_group(self.group, last, self.before[1])
+
+    def introduce(self) -> None:
+        """Tell of the consumer that was created, before anything else is told."""
+        if self.created:
+            self.created = False
+            self.ctx.changed(self.key, "xgroup-createconsumer")
+            self.ctx.propagate(b"XGROUP", b"CREATECONSUMER", self.key, self.group, self.consumer)
+
+    def undo(self) -> None:
+        """Leave all as it was: there was no memory for the first entry."""
+        if self.created:
+            self.stream.delete_consumer(self.group, self.consumer)
+        self.stream.set_group(self.group, *self.before)
 
     def drop(self, entry: Id) -> None:
         """Forget a pending id whose entry was deleted."""
         self.stream.acknowledge(self.group, entry)
+        self.introduce()
         self.ctx.propagate(b"XACK", self.key, self.group, write_id(entry))
         self.changes += 1
 
@@ -464,8 +480,10 @@ class Claim:
             deliveries += 1
         if not stream.claim(self.group, self.consumer, entry, self.delivered_ms, deliveries):
             if self.changes == 0:
+                self.undo()
                 raise MemoryError
             return None
+        self.introduce()
         stream.note_seen(self.group, self.consumer, now, active=True)
         self.changes += 1
         name = write_id(entry)
@@ -482,6 +500,7 @@ class Claim:
 
     def end(self) -> None:
         """Announce what was done."""
+        self.introduce()
         if self.changes:
             _settled(self.ctx, self.key, self.changes)
 
@@ -509,11 +528,7 @@ def xclaim(
     claim.min_idle = _number(min_idle, "min-idle-time argument", "XCLAIM")
     ids, rest = _leading_ids(words)
     last = _claim_options(claim, rest)
-    claim.begin(stream)
-    facts = stream.group_facts(group)
-    advanced = last > read_id(facts[0])
-    if advanced:
-        stream.set_group(group, last, UNKNOWN_READ if facts[1] is None else facts[1])
+    claim.begin(stream, last)
     found: list[Reply] = []
     for one in ids:
         nack = stream.nack(group, one)
@@ -525,7 +540,8 @@ def xclaim(
             if taken is None:
                 break
             found.append(taken)
-    if advanced and not found:
+    if claim.advanced and not found:
+        claim.introduce()
         _propagate_group(ctx, key, group, stream)
         claim.changes += 1
     claim.end()
@@ -627,6 +643,7 @@ def xautoclaim(
             elif claim.is_idle(delivered):
                 taken = claim.take(one, (owner, delivered, deliveries))
                 if taken is None:
+                    count = 0
                     break
                 found.append(taken)
                 count -= 1
@@ -725,7 +742,9 @@ def xgroup_setid(ctx: Context, key: bytes, group: bytes, text: bytes, *words: by
     _, read = _group_options(words, b"SETID", may_make=False)
     stream = _with_group(ctx, key, group)
     last = _group_id(stream, text, strict=False)
-    stream.set_group(group, last, min(read, stream.added))
+    if not ctx.keyspace.applying:  # what happened may have been set lower since (XSETID)
+        read = min(read, stream.added)
+    stream.set_group(group, last, read)
     ctx.changed(key, "xgroup-setid")
     return "OK"
 

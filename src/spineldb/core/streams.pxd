@@ -1,8 +1,8 @@
 """Streams: entries in packed nodes, consumer groups with what they have pending.
 
 A stream is a `StreamRoot` from its first entry on, because it outlives its last one. Its entries
-lie in *nodes*, blocks of about `stream-node-max-bytes` that are filled one after the other. A node begins
-with the field names of its first entry; an entry with the same names stores its values only:
+lie in *nodes*, blocks of about `stream-node-max-bytes` that are filled one after the other. A node
+begins with the field names of its first entry; an entry with the same names stores its values only:
 
     uint32      where the first record begins
     uint32      records marked deleted
