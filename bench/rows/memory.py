@@ -23,6 +23,7 @@ VALUES = {10: Limit(0.7), 64: Limit(0.8), 1024: Limit(0.98)}
 KEYS_DELETED_FROM = 1_000_000
 KEYS_LEFT = 100_000
 IDLE_CONNECTIONS = 10_000
+STREAM_ENTRIES = 1_000_000
 BATCH = 100
 
 
@@ -105,6 +106,21 @@ def idle_connections(lab: Lab) -> dict[str, Sample]:
     return {name: Sample(size / count) for name, size in grown.items()}
 
 
+def bytes_per_entry(lab: Lab) -> dict[str, Sample]:
+    """Measure the growth per entry of one stream with a million of them, two fields each."""
+    template = Template("XADD stream * name {value} value {value}")
+    count = lab.scaled(STREAM_ENTRIES)
+    samples: dict[str, Sample] = {}
+    for program in lab.programs:
+        with Server(program) as server:
+            empty = server.resident_bytes()
+            fill(server.control, template, 0, count)
+            assert server.control.ask("XLEN", "stream") == count
+            time.sleep(lab.seconds(0.5, 0.05))
+            samples[program.name] = Sample((server.resident_bytes() - empty) / count)
+    return samples
+
+
 def key_row(name: str, title: str, limit: Limit, request: str) -> Row:
     """Make a row of memory per key."""
     return Row(
@@ -127,6 +143,14 @@ ROWS = (
         "values of 10, a deadline each",
         Limit(0.65),
         "SET {each} xxxxxxxxxx EX {seconds}",
+    ),
+    Row(
+        name="memory.stream",
+        title="an entry of two fields, 1 M in one stream",
+        section="Memory per element",
+        unit="bytes",
+        limit=Limit(1.0),
+        measure=bytes_per_entry,
     ),
     Row(
         name="memory.given-back",

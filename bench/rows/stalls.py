@@ -19,6 +19,7 @@ from bench.servers import Server
 
 FILL = Template("SET {each} xxxxxxxxxx")
 BIG_STRING = 512 << 20
+BIG_STREAM = 1_000_000
 GROWN_KEYS = 5_000_000
 MANY_KEYS = 1_000_000
 AFTERMATH = 0.5  # seconds: what a server does behind a command's back also counts
@@ -113,12 +114,20 @@ def remove_big(command: str) -> Callable[[Server, Lab], None]:
     return happen
 
 
+def make_stream(server: Server, lab: Lab) -> None:
+    """Have a stream of a million entries."""
+    template = Template("XADD big * name {value} value {value}")
+    fill(server.control, template, 0, lab.scaled(BIG_STREAM))
+    lab.settle(server)
+
+
 SCENARIOS = {
     "grow": ("growing to 5 M keys", Scenario(nothing, grow)),
     "expire": ("1 M keys due at once", Scenario(fill_due, expire)),
     "flushall": ("FLUSHALL of 1 M keys", Scenario(fill_many, flush)),
     "unlink": ("UNLINK of a 512 MB string", Scenario(make_big, remove_big("UNLINK"))),
     "del": ("DEL of a 512 MB string", Scenario(make_big, remove_big("DEL"))),
+    "del-stream": ("DEL of a stream of 1 M entries", Scenario(make_stream, remove_big("DEL"))),
 }
 
 
