@@ -127,7 +127,7 @@ SCENARIOS = {
     "flushall": ("FLUSHALL of 1 M keys", Scenario(fill_many, flush)),
     "unlink": ("UNLINK of a 512 MB string", Scenario(make_big, remove_big("UNLINK"))),
     "del": ("DEL of a 512 MB string", Scenario(make_big, remove_big("DEL"))),
-    "del-stream": ("DEL of a stream of 1 M entries", Scenario(make_stream, remove_big("DEL"))),
+    "stream": ("DEL of a stream of 1 M entries", Scenario(make_stream, remove_big("DEL"))),
 }
 
 
