@@ -2,9 +2,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memmove
 
 from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_STREAM
@@ -18,7 +16,6 @@ from spineldb.core.resp cimport (
     out_int,
     out_null,
     out_null_array,
-    out_reserve,
     parse_int,
 )
 from spineldb.core.streams cimport (
@@ -51,6 +48,7 @@ from spineldb.core.streams cimport (
     increment,
     is_zero,
     out_entry,
+    out_header,
     out_id,
     pairs_size,
     parse_id,
@@ -65,7 +63,7 @@ from spineldb.core.streams cimport (
     stream_of,
     stream_put,
     stream_recount,
-    stream_remove,
+    stream_remove_referenced,
     stream_top,
     stream_trim,
 )
@@ -435,10 +433,8 @@ cdef int xdel(Call call, Slice* argv, int argc) except -1:
         before = stream.root.count
         for i in range(2, argc):
             id_of(&argv[i], &id)
-            if stream_remove(call.db.slabs, stream, &id):
+            if stream_remove_referenced(call.db.slabs, stream, &id, KEEPREF) == 1:
                 removed += 1
-                if compare_ids(&id, &stream.max_deleted) > 0:
-                    stream.max_deleted = id
         if removed:
             stream_recount(call.db, entry, before)
             call.changed(&argv[1], EVENT_STREAM, b"xdel", removed)
@@ -489,21 +485,6 @@ cdef Slice slice_of(bytes text):
     slice.size = <size_t>PyBytes_GET_SIZE(text)
     slice.block = NULL
     return slice
-
-
-cdef void set_header(Output* out, size_t start, size_t width, char kind,
-                     int64_t count) noexcept nogil:
-    """Put the header of `count` elements where one of `width` bytes stands."""
-    cdef char[24] text
-    cdef size_t size = <size_t>snprintf(text, 24, b"%c%lld\r\n", kind, <long long>count)
-    if size > width and out_reserve(out, size - width) is NULL:
-        return
-    if out.data is NULL:
-        return
-    if size != width:
-        memmove(out.data + start + size, out.data + start + width, out.used - start - width)
-        out.used += size - width
-    memcpy(out.data + start, text, size)
 
 
 cdef class Reader:
@@ -696,7 +677,7 @@ cdef class Reader:
             out.used = start
             return False
         if answered > 1 or self.call.protocol > 2:
-            set_header(out, start, 4, c"*" if self.call.protocol == 2 else c"%", answered)
+            out_header(out, start, 4, c"*" if self.call.protocol == 2 else c"%", answered)
         return True
 
     cdef void name(self, Reading* one) noexcept:
@@ -744,7 +725,7 @@ cdef class Reader:
             out_entry(out, &cursor)
             done += 1
         if done != 10:
-            set_header(out, header, width, c"*", done)
+            out_header(out, header, width, c"*", done)
         if done:
             call.effects.replaced = True
             if call.effects.feeding:
@@ -811,7 +792,7 @@ cdef class Reader:
                     out_id(out, id)
                     out_null_array(out, self.call.protocol)
         if done != 1:
-            set_header(out, header, 4, c"*", done)
+            out_header(out, header, 4, c"*", done)
         return 0
 
 

@@ -165,6 +165,9 @@ cdef bint stream_append(Slabs* slabs, StreamRoot* stream, const ID* id, const Sl
                         int count, int64_t node_bytes, int64_t node_entries) noexcept nogil
 cdef size_t pairs_size(const Slice* pairs, int count) noexcept nogil
 cdef bint stream_remove(Slabs* slabs, StreamRoot* stream, const ID* id) noexcept nogil
+# The same for an entry that groups may refer to: 1 deleted, -1 not there, 2 kept (ACKED).
+cdef int stream_remove_referenced(Slabs* slabs, StreamRoot* stream, const ID* id,
+                                  int references) noexcept nogil
 cdef bint stream_has(const StreamRoot* stream, const ID* id) noexcept nogil
 # Remove entries from the front; returns how many.
 cdef int64_t stream_trim(Slabs* slabs, StreamRoot* stream, const Trim* how) noexcept nogil
@@ -177,6 +180,16 @@ cdef void cursor_begin(Cursor* cursor, const StreamRoot* stream, const ID* start
 cdef bint cursor_next(Cursor* cursor) noexcept nogil
 cdef void out_entry(Output* out, const Cursor* cursor) noexcept nogil
 
+# Put other bytes in place of `width` ones of a reply that is being written.
+cdef void out_replace(Output* out, size_t start, size_t width, const char* text,
+                      size_t size) noexcept nogil
+# Put the header of `count` elements where one of `width` bytes stands.
+cdef void out_header(Output* out, size_t start, size_t width, char kind,
+                     int64_t count) noexcept nogil
+
+cdef inline char* name_of(const Named* named) noexcept nogil:
+    return <char*>named + named.name_at
+
 cdef Group* find_group(const StreamRoot* stream, const char* name, size_t size) noexcept nogil
 cdef Consumer* find_consumer(const Group* group, const char* name, size_t size) noexcept nogil
 # NULL without memory. The name must be new.
@@ -188,6 +201,15 @@ cdef void remove_consumer(Slabs* slabs, StreamRoot* stream, Group* group,
 # new one has no times and no deliveries.
 cdef Nack* assign(Slabs* slabs, StreamRoot* stream, Group* group, Consumer* consumer,
                   const ID* id) noexcept nogil
+# NULL without memory. The name must be new.
+cdef Group* add_group(Slabs* slabs, StreamRoot* stream, const char* name,
+                      size_t size) noexcept nogil
+# Remove a group; what it has pending is freed in slices. False if there is none of that name.
+cdef bint remove_group(Slabs* slabs, StreamRoot* stream, const char* name, size_t size) except -1
+# How many entries a group has still to read; NOT_KNOWN if that cannot be told.
+cdef int64_t lag_of(const StreamRoot* stream, const Group* group) noexcept nogil
+# The id of the last pending item; there must be one.
+cdef ID pending_last(const Pending* pending) noexcept nogil
 cdef Nack* find_nack(const Group* group, const ID* id) noexcept nogil
 cdef bint acknowledge(Slabs* slabs, StreamRoot* stream, Group* group, const ID* id) noexcept nogil
 cdef void advance_group(const StreamRoot* stream, Group* group, const ID* id) noexcept nogil

@@ -6,11 +6,12 @@ handed out before and after (see `Change`).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, memmove, strchr
 
 from spineldb.core.entry cimport STREAM, entry_root, load32, store32
 from spineldb.core.keyspace cimport Database, Found, View
-from spineldb.core.resp cimport out_array, out_bulk
+from spineldb.core.resp cimport out_array, out_bulk, out_reserve
 from spineldb.core.root cimport root_free, root_new, root_release, value_types
 from spineldb.core.slab cimport (
     Block,
@@ -401,6 +402,25 @@ cdef void out_entry(Output* out, const Cursor* cursor) noexcept nogil:
         p = out_text(out, p)
 
 
+cdef void out_replace(Output* out, size_t start, size_t width, const char* text,
+                      size_t size) noexcept nogil:
+    if size > width and out_reserve(out, size - width) is NULL:
+        return
+    if out.data is NULL or out.used < start + width:
+        return                               # there was no memory for the reply
+    if size != width:
+        memmove(out.data + start + size, out.data + start + width, out.used - start - width)
+        out.used = out.used + size - width
+    memcpy(out.data + start, text, size)
+
+
+cdef void out_header(Output* out, size_t start, size_t width, char kind,
+                     int64_t count) noexcept nogil:
+    cdef char[24] text
+    out_replace(out, start, width, text,
+                <size_t>snprintf(text, 24, b"%c%lld\r\n", kind, <long long>count))
+
+
 cdef list fields_of(const Cursor* cursor):
     """The entry's fields and values, alternating."""
     cdef const uint8_t* names = cursor.names
@@ -681,6 +701,21 @@ cdef bint stream_remove(Slabs* slabs, StreamRoot* stream, const ID* id) noexcept
     return True
 
 
+cdef int stream_remove_referenced(Slabs* slabs, StreamRoot* stream, const ID* id,
+                                  int references) noexcept nogil:
+    cdef size_t used = slabs.used
+    if references == ACKED and is_referenced(stream, id):
+        return 2                         # even if no entry has that id
+    if references == DELREF:
+        drop_references(slabs, stream, id)
+        stream.root.bytes += slabs.used - used
+    if not stream_remove(slabs, stream, id):
+        return -1
+    if compare_ids(id, &stream.max_deleted) > 0:
+        stream.max_deleted = id[0]
+    return 1
+
+
 cdef ID edge(const StreamRoot* stream, bint reverse) noexcept nogil:
     cdef Cursor cursor
     cdef ID first, last
@@ -823,6 +858,11 @@ cdef void* pending_at(const Pending* pending, uint32_t* leaf, uint32_t* item) no
         leaf[0] += 1
         item[0] = 0
     return NULL
+
+
+cdef ID pending_last(const Pending* pending) noexcept nogil:
+    cdef Slot* slot = slot_at(&pending.leaves, pending.leaves.count - 1)
+    return (<ID*>item_at(pending, slot, slot.live - 1))[0]
 
 
 cdef void* pending_find(const Pending* pending, const ID* id) noexcept nogil:
@@ -972,10 +1012,6 @@ cdef bint pending_copy(Slabs* slabs, Pending* target, const Pending* source) noe
 
 
 # -- groups and consumers --------------------------------------------------------------------------
-
-cdef inline char* name_of(const Named* named) noexcept nogil:
-    return <char*>named + named.name_at
-
 
 cdef bint names_seek(const Names* names, const char* name, size_t size,
                      uint32_t* position) noexcept nogil:
@@ -1223,8 +1259,7 @@ cdef void advance_group(const StreamRoot* stream, Group* group, const ID* id) no
     group.last = id[0]
 
 
-cdef object lag_of(const StreamRoot* stream, const Group* group):
-    """How many entries a group has still to read; None if that cannot be told."""
+cdef int64_t lag_of(const StreamRoot* stream, const Group* group) noexcept nogil:
     cdef int64_t read = group.entries_read
     cdef ID first
     if stream.root.count == 0:
@@ -1235,8 +1270,42 @@ cdef object lag_of(const StreamRoot* stream, const Group* group):
     if read == NOT_KNOWN or has_deleted_after(stream, &group.last):
         read = read_up_to(stream, &group.last)
     if read == NOT_KNOWN or read > <int64_t>stream.added:
-        return None
+        return NOT_KNOWN
     return <int64_t>stream.added - read
+
+
+cdef bint remove_group(Slabs* slabs, StreamRoot* stream, const char* name, size_t size) except -1:
+    cdef Group* group
+    cdef StreamRoot* heap
+    cdef uint32_t position
+    cdef size_t used = slabs.used
+    cdef int64_t all = WHOLE
+    if not names_seek(&stream.groups, name, size, &position):
+        return False
+    group = <Group*>stream.groups.items[position]
+    if group.pending.count <= LEAF_MAX:
+        names_remove(slabs, &stream.groups, position)
+        free_group(slabs, group, &all)
+        stream.root.bytes += slabs.used - used
+        return True
+    # what is pending goes to a stream of its own that no key has
+    heap = stream_new(slabs)
+    heap.groups.items = <Named**>slab_malloc(slabs, sizeof(Named*))
+    if heap.groups.items is NULL:
+        root_free(slabs, &heap.root, sizeof(StreamRoot))
+        raise MemoryError
+    heap.groups.items[0] = &group.named
+    heap.groups.count = heap.groups.capacity = 1
+    heap.root.bytes = slabs.used - used
+    used = slabs.used
+    names_remove(slabs, &stream.groups, position)
+    stream.root.bytes += slabs.used - used
+    used = group_bytes(group)
+    heap.root.bytes += used
+    stream.root.bytes -= used
+    heap.root.count = group.pending.count
+    root_release(slabs, &heap.root)
+    return True
 
 
 # -- what the keyspace asks ------------------------------------------------------------------------
@@ -1580,21 +1649,11 @@ cdef class Stream(View):
         cdef StreamRoot* stream = self.find(&found)
         cdef ID own = id_from(id)
         cdef int64_t before
-        cdef size_t used = self.db.slabs.used
-        cdef int result = 1
+        cdef int result
         if stream is NULL:
             return -1
         before = stream.root.count
-        if references == ACKED and is_referenced(stream, &own):
-            # an id that no entry has may still be referenced: then it is kept, too
-            return 2
-        if references == DELREF:
-            drop_references(self.db.slabs, stream, &own)
-            stream.root.bytes += self.db.slabs.used - used
-        if not stream_remove(self.db.slabs, stream, &own):
-            return -1
-        if compare_ids(&own, &stream.max_deleted) > 0:
-            stream.max_deleted = own
+        result = stream_remove_referenced(self.db.slabs, stream, &own, references)
         stream_recount(self.db, found.entry, before)
         return result
 
@@ -1647,49 +1706,18 @@ cdef class Stream(View):
         """Remove a group; False if there is none of that name. What it had is freed in slices."""
         cdef Found found
         cdef StreamRoot* stream = self.find(&found)
-        cdef Slabs* slabs = self.db.slabs
-        cdef Group* group
-        cdef StreamRoot* heap
-        cdef uint32_t position
-        cdef size_t used = slabs.used
-        cdef int64_t all = WHOLE
-        if stream is NULL or not names_seek(
-            &stream.groups, PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name), &position
-        ):
-            return False
-        group = <Group*>stream.groups.items[position]
-        if group.pending.count <= LEAF_MAX:
-            names_remove(slabs, &stream.groups, position)
-            free_group(slabs, group, &all)
-            stream.root.bytes += slabs.used - used
-            return True
-        # what is pending goes to a stream of its own that no key has
-        heap = stream_new(slabs)
-        heap.groups.items = <Named**>slab_malloc(slabs, sizeof(Named*))
-        if heap.groups.items is NULL:
-            root_free(slabs, &heap.root, sizeof(StreamRoot))
-            raise MemoryError
-        heap.groups.items[0] = &group.named
-        heap.groups.count = heap.groups.capacity = 1
-        heap.root.bytes = slabs.used - used
-        used = slabs.used
-        names_remove(slabs, &stream.groups, position)
-        stream.root.bytes += slabs.used - used
-        used = group_bytes(group)
-        heap.root.bytes += used
-        stream.root.bytes -= used
-        heap.root.count = group.pending.count
-        root_release(slabs, &heap.root)
-        return True
+        return stream is not NULL and remove_group(
+            self.db.slabs, stream, PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name))
 
     def group_facts(self, bytes name) -> tuple:
         """Return (last id, entries read or None, lag or None, pending, consumers) of a group."""
         cdef StreamRoot* stream = self.stream()
         cdef Group* group = self.known(stream, name)
+        cdef int64_t lag = lag_of(stream, group)
         return (
             id_bytes(&group.last),
             None if group.entries_read == NOT_KNOWN else group.entries_read,
-            lag_of(stream, group), group.pending.count, group.consumers.count,
+            None if lag == NOT_KNOWN else lag, group.pending.count, group.consumers.count,
         )
 
     def create_consumer(self, bytes name, bytes consumer, int64_t now_ms) -> bool:
