@@ -151,7 +151,7 @@ class Streams:
                  self.pick([b"0", b"0", b"0", b"1000000", b"-1"]), *self.ids()]  # fmt: skip
         for option in (
             [b"FORCE"], [b"JUSTID"], [b"IDLE", b"50000"], [b"TIME", b"5000"],
-            [b"RETRYCOUNT", self.count()], [b"LASTID", self.id()],
+            [b"RETRYCOUNT", self.count()], [b"LASTID", self.id()] if self.destroys else [],
         ):  # fmt: skip
             if self.often(0.2):
                 words += option

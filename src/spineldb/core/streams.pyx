@@ -1559,21 +1559,6 @@ cdef class Stream(View):
         cdef ID id = stream_first(self.stream())
         return id.ms, id.seq
 
-    @property
-    def top(self) -> tuple:
-        """The id of the last entry, (0, 0) if there is none."""
-        cdef ID id = stream_top(self.stream())
-        return id.ms, id.seq
-
-    def set_last(self, tuple last, added: int | None, max_deleted: tuple | None) -> None:
-        """Set what XSETID sets."""
-        cdef StreamRoot* stream = self.stream()
-        cdef uint64_t count = stream.added if added is None else added
-        cdef ID deleted = stream.max_deleted if max_deleted is None else id_from(max_deleted)
-        stream.last = id_from(last)
-        stream.added = count
-        stream.max_deleted = deleted
-
     def entries(self, tuple start=(0, 0), tuple end=(LAST, LAST), int64_t count=-1,
                 bint reverse=False) -> list:
         """Return [(id, [field, value ...]) ...] of a range, at most `count`."""
@@ -1591,11 +1576,11 @@ cdef class Stream(View):
             count -= 1
         return rows
 
-    def add(self, tuple id, *pairs: bytes) -> None:
+    def add(self, tuple name, *pairs: bytes) -> None:
         """Append an entry, whose id is greater than the last; the stream is created if missing."""
         cdef Found found
         cdef StreamRoot* stream
-        cdef ID own = id_from(id)
+        cdef ID own = id_from(name)
         cdef Slice* slices
         cdef bytes one
         cdef Py_ssize_t i
@@ -1643,11 +1628,11 @@ cdef class Stream(View):
         stream_recount(self.db, found.entry, before)
         return removed
 
-    def delete(self, tuple id, int references) -> int:
+    def delete(self, tuple name, int references) -> int:
         """Delete an entry: 1 deleted, -1 not there, 2 kept because it is referenced."""
         cdef Found found
         cdef StreamRoot* stream = self.find(&found)
-        cdef ID own = id_from(id)
+        cdef ID own = id_from(name)
         cdef int64_t before
         cdef int result
         if stream is NULL:
@@ -1657,11 +1642,6 @@ cdef class Stream(View):
         stream_recount(self.db, found.entry, before)
         return result
 
-    def has_reference(self, tuple id) -> bool:
-        """Whether an entry is pending in a group, or still to be delivered to one."""
-        cdef ID own = id_from(id)
-        return is_referenced(self.stream(), &own)
-
     # -- groups ------------------------------------------------------------------------------------
 
     @property
@@ -1670,44 +1650,11 @@ cdef class Stream(View):
         cdef StreamRoot* stream = self.stream()
         return [name_bytes(stream.groups.items[i]) for i in range(stream.groups.count)]
 
-    def has_group(self, bytes name) -> bool:
-        """Whether there is such a group (and such a key)."""
-        cdef Found found
-        cdef StreamRoot* stream = self.find(&found)
-        return stream is not NULL and self.group(stream, name) is not NULL
-
     cdef Group* known(self, StreamRoot* stream, bytes name) except NULL:
         cdef Group* group = self.group(stream, name)
         if group is NULL:
             raise errors.NoSuchGroup(name, self.key)
         return group
-
-    def create_group(self, bytes name, tuple last, int64_t entries_read) -> bool:
-        """Create a group; False if there is one of that name."""
-        cdef StreamRoot* stream = self.stream()
-        cdef Group* group
-        if self.group(stream, name) is not NULL:
-            return False
-        group = add_group(self.db.slabs, stream, PyBytes_AS_STRING(name),
-                          <size_t>PyBytes_GET_SIZE(name))
-        if group is NULL:
-            raise MemoryError
-        group.last = id_from(last)
-        group.entries_read = entries_read
-        return True
-
-    def set_group(self, bytes name, tuple last, int64_t entries_read) -> None:
-        """Set a group's last delivered id and what it has read."""
-        cdef Group* group = self.known(self.stream(), name)
-        group.last = id_from(last)
-        group.entries_read = entries_read
-
-    def destroy_group(self, bytes name) -> bool:
-        """Remove a group; False if there is none of that name. What it had is freed in slices."""
-        cdef Found found
-        cdef StreamRoot* stream = self.find(&found)
-        return stream is not NULL and remove_group(
-            self.db.slabs, stream, PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name))
 
     def group_facts(self, bytes name) -> tuple:
         """Return (last id, entries read or None, lag or None, pending, consumers) of a group."""
@@ -1719,34 +1666,6 @@ cdef class Stream(View):
             None if group.entries_read == NOT_KNOWN else group.entries_read,
             None if lag == NOT_KNOWN else lag, group.pending.count, group.consumers.count,
         )
-
-    def create_consumer(self, bytes name, bytes consumer, int64_t now_ms) -> bool:
-        """Create a consumer; False if there is one of that name."""
-        cdef StreamRoot* stream = self.stream()
-        cdef Group* group = self.known(stream, name)
-        cdef Consumer* one
-        cdef const char* text = PyBytes_AS_STRING(consumer)
-        cdef size_t size = <size_t>PyBytes_GET_SIZE(consumer)
-        if find_consumer(group, text, size) is not NULL:
-            return False
-        one = add_consumer(self.db.slabs, stream, group, text, size)
-        if one is NULL:
-            raise MemoryError
-        one.seen_ms = now_ms
-        return True
-
-    def delete_consumer(self, bytes name, bytes consumer) -> int | None:
-        """Remove a consumer; return what it had pending, None if there is none of that name."""
-        cdef StreamRoot* stream = self.stream()
-        cdef Group* group = self.known(stream, name)
-        cdef Consumer* one = find_consumer(
-            group, PyBytes_AS_STRING(consumer), <size_t>PyBytes_GET_SIZE(consumer))
-        cdef int64_t pending
-        if one is NULL:
-            return None
-        pending = one.pending.count
-        remove_consumer(self.db.slabs, stream, group, one)
-        return pending
 
     def consumers(self, bytes name) -> list:
         """Return [(name, seen ms, active ms or -1, pending) ...] of a group."""
@@ -1760,10 +1679,10 @@ cdef class Stream(View):
         return rows
 
     def pending(self, bytes name, tuple start=(0, 0), tuple end=(LAST, LAST), int64_t count=-1,
-                bytes consumer=None, int64_t delivered_by=-1) -> list:
+                bytes consumer=None) -> list:
         """Return [(id, consumer, delivered ms, deliveries) ...] of what a group has pending.
 
-        Only of one consumer, and only what was delivered up to a time, if these are given.
+        Only of one consumer if that is given.
         """
         cdef Group* group = self.known(self.stream(), name)
         cdef Consumer* one = NULL
@@ -1787,67 +1706,10 @@ cdef class Stream(View):
                 break
             item += 1
             nack = <Nack*>id if one is NULL else find_nack(group, id)
-            if delivered_by >= 0 and nack.delivered_ms > delivered_by:
-                continue
             rows.append((id_bytes(id), name_bytes(&nack.consumer.named), nack.delivered_ms,
                          nack.deliveries))
             count -= 1
         return rows
-
-    def pending_edges(self, bytes name) -> tuple | None:
-        """Return the first and the last id that a group has pending, or None."""
-        cdef Group* group = self.known(self.stream(), name)
-        cdef Index* leaves = &group.pending.leaves
-        cdef Slot* slot
-        if group.pending.count == 0:
-            return None
-        slot = slot_at(leaves, leaves.count - 1)
-        return (id_bytes(&slot_at(leaves, 0).first),
-                id_bytes(<ID*>item_at(&group.pending, slot, slot.live - 1)))
-
-    def acknowledge(self, bytes name, tuple id) -> bool:
-        """Take an id out of what a group has pending; False if it was not."""
-        cdef StreamRoot* stream = self.stream()
-        cdef ID own = id_from(id)
-        return acknowledge(self.db.slabs, stream, self.known(stream, name), &own)
-
-    def has(self, tuple id) -> bool:
-        """Whether there is an entry with this id."""
-        cdef ID own = id_from(id)
-        return stream_has(self.stream(), &own)
-
-    def nack(self, bytes name, tuple id) -> tuple | None:
-        """Return (consumer, delivered ms, deliveries) of what is pending under an id, or None."""
-        cdef ID own = id_from(id)
-        cdef Nack* nack = find_nack(self.known(self.stream(), name), &own)
-        if nack is NULL:
-            return None
-        return name_bytes(&nack.consumer.named), nack.delivered_ms, nack.deliveries
-
-    def claim(self, bytes name, bytes consumer, tuple id, int64_t delivered_ms,
-              deliveries: int) -> bool:
-        """Make an id pending with a consumer, whoever had it; False without memory for it."""
-        cdef StreamRoot* stream = self.stream()
-        cdef Group* group = self.known(stream, name)
-        cdef Consumer* one = find_consumer(
-            group, PyBytes_AS_STRING(consumer), <size_t>PyBytes_GET_SIZE(consumer))
-        cdef ID own = id_from(id)
-        cdef Nack* nack = assign(self.db.slabs, stream, group, one, &own)
-        if nack is NULL:
-            return False
-        nack.delivered_ms = delivered_ms
-        nack.deliveries = deliveries
-        return True
-
-    def note_seen(self, bytes name, bytes consumer, int64_t now_ms, bint active) -> None:
-        """Record that a consumer read or claimed; `active`: with success."""
-        cdef Consumer* one = find_consumer(
-            self.known(self.stream(), name), PyBytes_AS_STRING(consumer),
-            <size_t>PyBytes_GET_SIZE(consumer))
-        if one is not NULL:
-            one.seen_ms = now_ms
-            if active:
-                one.active_ms = now_ms
 
 
 cdef size_t leaves_bytes(const Pending* pending) noexcept nogil:
