@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spineldb import errors
 from spineldb.core import hot_groups, hot_streams
 from spineldb.core.call import NO_REPLY, Deferred
-from spineldb.core.streams import Stream, write_id
-from spineldb.engine import arguments
 from spineldb.engine.command import (
     ACCESS,
     BLOCKING,
@@ -370,9 +367,10 @@ def xgroup_delconsumer(key: bytes, group: bytes, consumer: bytes) -> int:
 xinfo = family.container("XINFO", since="5.0.0", help_since="5.0.0")
 
 
-@xinfo.command(
+@xinfo.compiled(
     "XINFO STREAM key [full-block: FULL [COUNT count:integer]]",
     READONLY,
+    hot_groups.XINFO_STREAM_BODY,
     since="5.0.0",
     history=(
         ("6.0.0", "Added `FULL`."),
@@ -380,74 +378,11 @@ xinfo = family.container("XINFO", since="5.0.0", help_since="5.0.0")
         ("7.2.0", "Added `active-time` of consumers."),
     ),
 )  # fmt: skip
-def xinfo_stream(ctx: Context, key: bytes, *words: bytes) -> dict[bytes, Reply]:
+def xinfo_stream(key: bytes, *words: bytes) -> dict[bytes, Reply]:
     """Return what is known of a stream, with `FULL` also its entries and groups.
 
     O(1), with `FULL` O(N) in what is returned.
     """
-    stream = _existing(ctx, key)
-    count = _full_count(words)
-    found: dict[bytes, Reply] = {
-        b"length": len(stream),
-        b"radix-tree-keys": stream.nodes,
-        b"radix-tree-nodes": stream.nodes + 1,
-        b"last-generated-id": write_id(stream.last),
-        b"max-deleted-entry-id": write_id(stream.max_deleted),
-        b"entries-added": stream.added,
-        b"recorded-first-entry-id": write_id(stream.first),
-    }
-    if count is None:
-        first = stream.entries(count=1)
-        last = stream.entries(count=1, reverse=True)
-        found[b"groups"] = len(stream.groups)
-        found[b"first-entry"] = first[0] if first else None
-        found[b"last-entry"] = last[0] if last else None
-        return found
-    limit = count or -1
-    found[b"entries"] = stream.entries(count=limit)
-    found[b"groups"] = [_full_group(stream, group, limit) for group in stream.groups]
-    return found
-
-
-def _full_count(words: Sequence[bytes]) -> int | None:
-    """Read `[FULL [COUNT n]]`: how many of everything (0: all), or None without FULL."""
-    if not words:
-        return None
-    if len(words) not in {1, 3} or words[0].upper() != b"FULL":
-        raise errors.UnknownSubcommandOrArity(b"STREAM", "xinfo")
-    if len(words) == 1:
-        return 10
-    if words[1].upper() != b"COUNT":
-        raise errors.UnknownSubcommandOrArity(b"STREAM", "xinfo")
-    count = arguments.integer(words[2])
-    return count if count >= 0 else 10
-
-
-def _full_group(stream: Stream, group: bytes, limit: int) -> dict[bytes, Reply]:
-    last, read, lag, pending, _ = stream.group_facts(group)
-    return {
-        b"name": group,
-        b"last-delivered-id": last,
-        b"entries-read": read,
-        b"lag": lag,
-        b"pel-count": pending,
-        b"pending": [list(row) for row in stream.pending(group, count=limit)],
-        b"consumers": [
-            {
-                b"name": name,
-                b"seen-time": seen,
-                b"active-time": active,
-                b"pel-count": owned,
-                b"pending": [
-                    [one, delivered, deliveries]
-                    for one, _, delivered, deliveries in stream.pending(
-                        group, count=limit, consumer=name
-                    )
-                ],
-            }
-            for name, seen, active, owned in stream.consumers(group)
-        ],
-    }
 
 
 @xinfo.compiled(
@@ -471,10 +406,3 @@ def xinfo_groups(key: bytes) -> list[Reply]:
 )
 def xinfo_consumers(key: bytes, group: bytes) -> list[Reply]:
     """Return what is known of a group's consumers. O(N) in the consumers."""
-
-
-def _existing(ctx: Context, key: bytes) -> Stream:
-    stream = ctx.read(key, Stream)
-    if stream is None:
-        raise errors.NoSuchKey
-    return stream

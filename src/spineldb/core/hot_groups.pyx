@@ -62,6 +62,7 @@ from spineldb.core.streams cimport (
     remove_consumer,
     remove_group,
     stream_delete,
+    stream_first,
     stream_new,
     stream_of,
     stream_put,
@@ -76,6 +77,7 @@ cdef uint64_t LAST = <uint64_t>0xffffffffffffffffu
 cdef int64_t INT64_MAX = <int64_t>0x7fffffffffffffff
 cdef int64_t ATTEMPTS = 10           # pending ids XAUTOCLAIM looks at for each it may claim
 cdef int64_t COUNT_MOST = INT64_MAX // 16
+cdef int64_t FULL_COUNT = 10         # of everything that XINFO STREAM FULL shows
 
 
 cdef bytes bytes_of(const Slice* text):
@@ -906,6 +908,148 @@ cdef int xinfo_consumers(Call call, Slice* argv, int argc) except -1:
     return 0
 
 
+cdef int64_t full_count(Slice* argv, int argc) except? -2:
+    """Read `FULL [COUNT n]`: how many of everything, -1 for all."""
+    cdef int64_t count
+    if argc not in (4, 6) or not keyword(&argv[3], b"FULL", 4):
+        raise errors.UnknownSubcommandOrArity(bytes_of(&argv[1]), "xinfo")
+    if argc == 4:
+        return FULL_COUNT
+    if not keyword(&argv[4], b"COUNT", 5):
+        raise errors.UnknownSubcommandOrArity(bytes_of(&argv[1]), "xinfo")
+    count = integer_of(&argv[5])
+    return FULL_COUNT if count < 0 else -1 if count == 0 else count
+
+
+cdef int xinfo_stream(Call call, Slice* argv, int argc) except -1:
+    cdef Found found
+    cdef StreamRoot* stream = typed(call.read_first(&argv[2], &found))
+    cdef Output* out = call.out
+    cdef int64_t count = 0
+    cdef ID first
+    cdef uint32_t i
+    if stream is NULL:
+        raise errors.NoSuchKey
+    if argc > 3:
+        count = full_count(argv, argc)
+    first = stream_first(stream)
+    out_map(out, 10 if argc == 3 else 9, call.protocol)
+    out_bulk(out, b"length", 6)
+    out_int(out, stream.root.count)
+    out_bulk(out, b"radix-tree-keys", 15)
+    out_int(out, stream.nodes.count)
+    out_bulk(out, b"radix-tree-nodes", 16)
+    out_int(out, stream.nodes.count + 1)
+    out_bulk(out, b"last-generated-id", 17)
+    out_id(out, &stream.last)
+    out_bulk(out, b"max-deleted-entry-id", 20)
+    out_id(out, &stream.max_deleted)
+    out_bulk(out, b"entries-added", 13)
+    out_int(out, <int64_t>stream.added)
+    out_bulk(out, b"recorded-first-entry-id", 23)
+    out_id(out, &first)
+    if argc == 3:
+        out_bulk(out, b"groups", 6)
+        out_int(out, stream.groups.count)
+        out_bulk(out, b"first-entry", 11)
+        out_edge(out, stream, False, call.protocol)
+        out_bulk(out, b"last-entry", 10)
+        out_edge(out, stream, True, call.protocol)
+        return 0
+    out_bulk(out, b"entries", 7)
+    out_entries(out, stream, count)
+    out_bulk(out, b"groups", 6)
+    out_array(out, stream.groups.count)
+    for i in range(stream.groups.count):
+        out_group(out, stream, <Group*>stream.groups.items[i], count, call.protocol)
+    return 0
+
+
+cdef void begin_all(Cursor* cursor, const StreamRoot* stream, bint reverse) noexcept nogil:
+    cdef ID first, last
+    first.ms = first.seq = 0
+    last.ms = last.seq = LAST
+    cursor_begin(cursor, stream, &first, &last, reverse)
+
+
+cdef void out_edge(Output* out, const StreamRoot* stream, bint last, int protocol) noexcept nogil:
+    """Write the first or the last entry."""
+    cdef Cursor cursor
+    begin_all(&cursor, stream, last)
+    if cursor_next(&cursor):
+        out_entry(out, &cursor)
+    else:
+        out_null(out, protocol)
+
+
+cdef void out_entries(Output* out, const StreamRoot* stream, int64_t count) noexcept nogil:
+    cdef Cursor cursor
+    cdef int64_t left = stream.root.count if count < 0 else min(count, stream.root.count)
+    begin_all(&cursor, stream, False)
+    out_array(out, left)
+    while left and cursor_next(&cursor):
+        out_entry(out, &cursor)
+        left -= 1
+
+
+cdef void out_group(Output* out, const StreamRoot* stream, const Group* group, int64_t count,
+                    int protocol) noexcept nogil:
+    """Write all that is known of a group, at most `count` pending entries of each."""
+    cdef Consumer* one
+    cdef uint32_t i
+    out_map(out, 7, protocol)
+    out_bulk(out, b"name", 4)
+    out_bulk(out, name_of(&group.named), group.named.name_size)
+    out_bulk(out, b"last-delivered-id", 17)
+    out_id(out, &group.last)
+    out_bulk(out, b"entries-read", 12)
+    out_known(out, group.entries_read, protocol)
+    out_bulk(out, b"lag", 3)
+    out_known(out, lag_of(stream, group), protocol)
+    out_bulk(out, b"pel-count", 9)
+    out_int(out, group.pending.count)
+    out_bulk(out, b"pending", 7)
+    out_pending(out, group, NULL, count)
+    out_bulk(out, b"consumers", 9)
+    out_array(out, group.consumers.count)
+    for i in range(group.consumers.count):
+        one = <Consumer*>group.consumers.items[i]
+        out_map(out, 5, protocol)
+        out_bulk(out, b"name", 4)
+        out_name(out, one)
+        out_bulk(out, b"seen-time", 9)
+        out_int(out, one.seen_ms)
+        out_bulk(out, b"active-time", 11)
+        out_int(out, one.active_ms)
+        out_bulk(out, b"pel-count", 9)
+        out_int(out, one.pending.count)
+        out_bulk(out, b"pending", 7)
+        out_pending(out, group, one, count)
+
+
+cdef void out_pending(Output* out, const Group* group, const Consumer* consumer,
+                      int64_t count) noexcept nogil:
+    """Write what a group, or one consumer of it, has pending."""
+    cdef const Pending* pending = &group.pending if consumer is NULL else &consumer.pending
+    cdef int64_t left = pending.count if count < 0 else min(count, pending.count)
+    cdef uint32_t leaf = 0
+    cdef uint32_t item = 0
+    cdef ID* id
+    cdef Nack* nack
+    out_array(out, left)
+    while left:
+        id = <ID*>pending_at(pending, &leaf, &item)
+        nack = <Nack*>id if consumer is NULL else find_nack(group, id)
+        out_array(out, 4 if consumer is NULL else 3)
+        out_id(out, id)
+        if consumer is NULL:
+            out_name(out, nack.consumer)
+        out_int(out, nack.delivered_ms)
+        out_int(out, <int64_t>nack.deliveries)
+        item += 1
+        left -= 1
+
+
 XDELEX_BODY = body(xdelex, "xdelex")
 XACKDEL_BODY = body(xackdel, "xackdel")
 XPENDING_BODY = body(xpending, "xpending")
@@ -919,3 +1063,4 @@ XGROUP_DELCONSUMER_BODY = body(xgroup_delconsumer, "xgroup_delconsumer")
 XSETID_BODY = body(xsetid, "xsetid")
 XINFO_GROUPS_BODY = body(xinfo_groups, "xinfo_groups")
 XINFO_CONSUMERS_BODY = body(xinfo_consumers, "xinfo_consumers")
+XINFO_STREAM_BODY = body(xinfo_stream, "xinfo_stream")

@@ -1469,10 +1469,6 @@ cdef bytes id_bytes(const ID* id):
     return PyBytes_FromStringAndSize(text, format_id(text, id))
 
 
-cdef bytes name_bytes(const Named* named):
-    return PyBytes_FromStringAndSize(name_of(named), <Py_ssize_t>named.name_size)
-
-
 cdef ID id_from(tuple pair):
     cdef ID id
     id.ms = pair[0]
@@ -1507,16 +1503,6 @@ cdef class Stream(View):
         cdef uint8_t* entry = self.entry(found)
         return NULL if entry is NULL else stream_of(entry)
 
-    cdef StreamRoot* stream(self) except NULL:
-        cdef Found found
-        cdef StreamRoot* stream = self.find(&found)
-        if stream is NULL:
-            raise errors.NoSuchKey
-        return stream
-
-    cdef Group* group(self, StreamRoot* stream, bytes name) noexcept:
-        return find_group(stream, PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name))
-
     def create(self) -> None:
         """Create an empty stream, where there is none."""
         cdef Found found
@@ -1530,34 +1516,6 @@ cdef class Stream(View):
         except MemoryError:
             stream_delete(self.db.slabs, stream)
             raise
-
-    @property
-    def last(self) -> tuple:
-        """The greatest id it ever had."""
-        cdef StreamRoot* stream = self.stream()
-        return stream.last.ms, stream.last.seq
-
-    @property
-    def max_deleted(self) -> tuple:
-        """The greatest id that was deleted by XDEL."""
-        cdef StreamRoot* stream = self.stream()
-        return stream.max_deleted.ms, stream.max_deleted.seq
-
-    @property
-    def added(self) -> int:
-        """How many entries were ever added."""
-        return self.stream().added
-
-    @property
-    def nodes(self) -> int:
-        """How many nodes hold the entries."""
-        return self.stream().nodes.count
-
-    @property
-    def first(self) -> tuple:
-        """The id of the first entry, (0, 0) if there is none."""
-        cdef ID id = stream_first(self.stream())
-        return id.ms, id.seq
 
     def entries(self, tuple start=(0, 0), tuple end=(LAST, LAST), int64_t count=-1,
                 bint reverse=False) -> list:
@@ -1641,75 +1599,6 @@ cdef class Stream(View):
         result = stream_remove_referenced(self.db.slabs, stream, &own, references)
         stream_recount(self.db, found.entry, before)
         return result
-
-    # -- groups ------------------------------------------------------------------------------------
-
-    @property
-    def groups(self) -> list:
-        """The names of the groups, in order."""
-        cdef StreamRoot* stream = self.stream()
-        return [name_bytes(stream.groups.items[i]) for i in range(stream.groups.count)]
-
-    cdef Group* known(self, StreamRoot* stream, bytes name) except NULL:
-        cdef Group* group = self.group(stream, name)
-        if group is NULL:
-            raise errors.NoSuchGroup(name, self.key)
-        return group
-
-    def group_facts(self, bytes name) -> tuple:
-        """Return (last id, entries read or None, lag or None, pending, consumers) of a group."""
-        cdef StreamRoot* stream = self.stream()
-        cdef Group* group = self.known(stream, name)
-        cdef int64_t lag = lag_of(stream, group)
-        return (
-            id_bytes(&group.last),
-            None if group.entries_read == NOT_KNOWN else group.entries_read,
-            None if lag == NOT_KNOWN else lag, group.pending.count, group.consumers.count,
-        )
-
-    def consumers(self, bytes name) -> list:
-        """Return [(name, seen ms, active ms or -1, pending) ...] of a group."""
-        cdef Group* group = self.known(self.stream(), name)
-        cdef Consumer* one
-        cdef uint32_t i
-        cdef list rows = []
-        for i in range(group.consumers.count):
-            one = <Consumer*>group.consumers.items[i]
-            rows.append((name_bytes(&one.named), one.seen_ms, one.active_ms, one.pending.count))
-        return rows
-
-    def pending(self, bytes name, tuple start=(0, 0), tuple end=(LAST, LAST), int64_t count=-1,
-                bytes consumer=None) -> list:
-        """Return [(id, consumer, delivered ms, deliveries) ...] of what a group has pending.
-
-        Only of one consumer if that is given.
-        """
-        cdef Group* group = self.known(self.stream(), name)
-        cdef Consumer* one = NULL
-        cdef Pending* pending = &group.pending
-        cdef ID first = id_from(start)
-        cdef ID last = id_from(end)
-        cdef uint32_t leaf, item
-        cdef ID* id
-        cdef Nack* nack
-        cdef list rows = []
-        if consumer is not None:
-            one = find_consumer(
-                group, PyBytes_AS_STRING(consumer), <size_t>PyBytes_GET_SIZE(consumer))
-            if one is NULL:
-                return rows
-            pending = &one.pending
-        pending_seek(pending, &first, &leaf, &item)
-        while count != 0:
-            id = <ID*>pending_at(pending, &leaf, &item)
-            if id is NULL or compare_ids(id, &last) > 0:
-                break
-            item += 1
-            nack = <Nack*>id if one is NULL else find_nack(group, id)
-            rows.append((id_bytes(id), name_bytes(&nack.consumer.named), nack.delivered_ms,
-                         nack.deliveries))
-            count -= 1
-        return rows
 
 
 cdef size_t leaves_bytes(const Pending* pending) noexcept nogil:
