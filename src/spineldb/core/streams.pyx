@@ -981,6 +981,29 @@ cdef void pending_remove(Slabs* slabs, Pending* pending, const ID* id) noexcept 
             drop_leaf(slabs, pending, position + 1)
 
 
+cdef void pending_purge(Slabs* slabs, Pending* pending, const Consumer* consumer) noexcept nogil:
+    """Remove all that one consumer has of what a group has pending, in one pass."""
+    cdef int64_t position = pending.leaves.count
+    cdef uint32_t i, kept
+    cdef Slot* slot
+    cdef Nack* nacks
+    while position:
+        position -= 1
+        slot = slot_at(&pending.leaves, position)
+        nacks = <Nack*>slot.data
+        kept = 0
+        for i in range(slot.live):
+            if nacks[i].consumer is not consumer:
+                nacks[kept] = nacks[i]
+                kept += 1
+        pending.count -= slot.live - kept
+        slot.live = kept
+        if kept == 0:
+            drop_leaf(slabs, pending, position)
+        else:
+            slot.first = nacks[0].id
+
+
 cdef bint pending_free(Slabs* slabs, Pending* pending, int64_t* left) noexcept nogil:
     """Free items until `left` is used up; True when all are gone."""
     cdef int64_t last
@@ -1137,12 +1160,15 @@ cdef void remove_consumer(Slabs* slabs, StreamRoot* stream, Group* group,
     cdef uint32_t item = 0
     cdef int64_t left = WHOLE
     cdef ID* id
-    while True:
-        id = <ID*>pending_at(&consumer.pending, &leaf, &item)
-        if id is NULL:
-            break
-        pending_remove(slabs, &group.pending, id)
-        item += 1
+    if consumer.pending.count > group.pending.leaves.count:
+        pending_purge(slabs, &group.pending, consumer)
+    else:
+        while True:
+            id = <ID*>pending_at(&consumer.pending, &leaf, &item)
+            if id is NULL:
+                break
+            pending_remove(slabs, &group.pending, id)
+            item += 1
     pending_free(slabs, &consumer.pending, &left)
     names_seek(&group.consumers, name_of(&consumer.named), consumer.named.name_size, &position)
     names_remove(slabs, &group.consumers, position)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spineldb.core import probe_data
 from spineldb.core.effects import RecordingSink
 from tests.support.composed import decoded
 from tests.support.embedded import Embedded
@@ -257,3 +258,19 @@ def test_a_group_with_much_pending_is_freed_in_slices(server: Embedded) -> None:
     server.ask("DEL", "s")
     server.rest()
     assert server.keyspace.used_memory == server.empty_bytes
+
+
+def test_a_consumer_leaves_with_all_it_had_pending_and_nothing_else(server: Embedded) -> None:
+    for number in range(1, 1001):
+        server.ask("XADD", "s", number, "f", "v")
+    server.ask("XGROUP", "CREATE", "s", "g", "0")
+    for number in range(100):
+        consumer = "a" if number % 3 else "b"
+        server.ask("XREADGROUP", "GROUP", "g", consumer, "COUNT", "10", "STREAMS", "s", ">")
+    before = server.ask("XPENDING", "s", "g", "-", "+", "10000", "b")
+    assert server.ask("XGROUP", "DELCONSUMER", "s", "g", "a") == 1000 - len(before)
+    after = server.ask("XPENDING", "s", "g", "-", "+", "10000")
+    assert [row[0] for row in after] == [row[0] for row in before]
+    assert server.ask("XACK", "s", "g", *(row[0] for row in after)) == len(before)
+    server.rest()
+    assert probe_data.faults(server.keyspace) == []
