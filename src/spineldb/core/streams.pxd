@@ -13,46 +13,28 @@ begins with the field names of its first entry; an entry with the same names sto
     its body:   flags, varint ms - the node's, varint seq (less the node's seq if ms is the same),
                 then SAME_FIELDS: values; otherwise: varint count, names and values alternating
 
-Nodes stand in an `Index`: an array of slots by first id, so that a look-up is one binary search
-and a walk through one node. What is pending is kept by id in leaves of at most `LEAF_MAX` items
-under an index of the same kind: for the group with everything known of it, for the consumer as
-bare ids.
+Nodes stand in an index by their first id. What is pending is kept twice: for the group with
+everything known of it, for the consumer as bare ids (pending.pxd).
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from spineldb.core.keyspace cimport Database, Found
+# What users of a stream need of its parts: cimport it from here.
+from spineldb.core.pending cimport (
+    Index, LEAF_MAX, Pending, Slot, pending_at, pending_last, pending_seek,
+)
 from spineldb.core.resp cimport Output, Slice
 from spineldb.core.root cimport Root
 from spineldb.core.slab cimport Ref, Slabs
+from spineldb.core.stream_ids cimport (
+    ID, ID_TEXT, compare_ids, decrement, format_id, increment, is_zero, out_id, parse_id,
+)
 
 cdef enum:
-    LEAF_MAX = 64                # items of a leaf
     RECORD_DELETED = 1
     SAME_FIELDS = 2
     NOT_KNOWN = -1               # a group's `entries_read`
-    ID_TEXT = 44                 # bytes that format_id may write
-
-cdef struct ID:
-    uint64_t ms
-    uint64_t seq
-
-cdef struct Slot:                # of a node, or of a leaf of pending items
-    ID first                     # a node: of its first entry, deleted or not, for ever
-    void* data                   # Block* of a node; address of a leaf
-    uint32_t live                # entries that are not deleted; items
-    uint32_t total               # entries ever added; items there is room for
-
-cdef struct Index:
-    Slot* slots                  # `count` of them from `start` on are in use
-    uint32_t start
-    uint32_t count
-    uint32_t capacity
-
-cdef struct Pending:             # items that begin with an ID, in its order
-    Index leaves
-    uint32_t item                # bytes of one
-    int64_t count
 
 cdef struct Named:               # how groups and consumers begin
     Ref ref
@@ -126,27 +108,6 @@ cdef struct Trim:
     int64_t limit                # entries to remove at most; 0: no limit
     int references
 
-cdef inline int compare_ids(const ID* one, const ID* other) noexcept nogil:
-    if one.ms != other.ms:
-        return 1 if one.ms > other.ms else -1
-    if one.seq != other.seq:
-        return 1 if one.seq > other.seq else -1
-    return 0
-
-cdef inline bint is_zero(const ID* id) noexcept nogil:
-    return id.ms == 0 and id.seq == 0
-
-# The next and the previous id; False if there is none.
-cdef bint increment(ID* id) noexcept nogil
-cdef bint decrement(ID* id) noexcept nogil
-
-# Read `ms-seq` or `ms`, whose sequence is then `missing`. With `auto`, `ms-*` is read as well and
-# sets it; otherwise (NULL) it is refused. `strict` refuses `-` and `+`. False if it is none.
-cdef bint parse_id(const char* text, size_t size, ID* id, uint64_t missing, bint strict,
-                   bint* auto) noexcept nogil
-cdef int format_id(char* text, const ID* id) noexcept nogil
-cdef void out_id(Output* out, const ID* id) noexcept nogil
-
 # The stream under a key that was looked up; the entry must be one.
 cdef StreamRoot* stream_of(const uint8_t* entry) noexcept nogil
 cdef StreamRoot* stream_new(Slabs* slabs) except NULL
@@ -208,12 +169,6 @@ cdef Group* add_group(Slabs* slabs, StreamRoot* stream, const char* name,
 cdef bint remove_group(Slabs* slabs, StreamRoot* stream, const char* name, size_t size) except -1
 # How many entries a group has still to read; NOT_KNOWN if that cannot be told.
 cdef int64_t lag_of(const StreamRoot* stream, const Group* group) noexcept nogil
-# The id of the last pending item; there must be one.
-cdef ID pending_last(const Pending* pending) noexcept nogil
 cdef Nack* find_nack(const Group* group, const ID* id) noexcept nogil
 cdef bint acknowledge(Slabs* slabs, StreamRoot* stream, Group* group, const ID* id) noexcept nogil
 cdef void advance_group(const StreamRoot* stream, Group* group, const ID* id) noexcept nogil
-# The position of the first pending item from an id on, and the item at a position (NULL: none).
-cdef void pending_seek(const Pending* pending, const ID* id, uint32_t* leaf,
-                       uint32_t* item) noexcept nogil
-cdef void* pending_at(const Pending* pending, uint32_t* leaf, uint32_t* item) noexcept nogil

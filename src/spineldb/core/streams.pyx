@@ -7,10 +7,26 @@ handed out before and after (see `Change`).
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdio cimport snprintf
-from libc.string cimport memcmp, memcpy, memmove, strchr
+from libc.string cimport memcmp, memcpy, memmove
 
 from spineldb.core.entry cimport STREAM, entry_root, load32, store32
 from spineldb.core.keyspace cimport Database, Found, View
+from spineldb.core.pending cimport (
+    drop_leaf,
+    index_floor,
+    index_free,
+    index_insert,
+    index_remove,
+    index_room,
+    leaves_bytes,
+    move_leaves,
+    pending_copy,
+    pending_find,
+    pending_free,
+    pending_insert,
+    pending_remove,
+    slot_at,
+)
 from spineldb.core.resp cimport out_array, out_bulk, out_reserve
 from spineldb.core.root cimport root_free, root_new, root_release, value_types
 from spineldb.core.slab cimport (
@@ -26,8 +42,6 @@ from spineldb.core.slab cimport (
     slab_free,
     slab_malloc,
     slab_malloc_free,
-    slab_move,
-    slab_sparse,
 )
 
 from spineldb import errors
@@ -37,125 +51,8 @@ cdef uint64_t LAST = <uint64_t>0xffffffffffffffffu
 cdef size_t NODE_HEADER = 8
 cdef size_t NODE_FIRST = 128         # bytes of a node at first; it grows by doubling
 cdef size_t NODE_LIMIT = <size_t>1 << 30
-cdef uint32_t LEAF_FIRST = 4         # items
 cdef uint32_t DEAD_MIN = 16          # deleted records that make a node worth compacting
 cdef int64_t WHOLE = <int64_t>1 << 62
-
-
-# -- ids -------------------------------------------------------------------------------------------
-
-cdef bint increment(ID* id) noexcept nogil:
-    if id.seq != LAST:
-        id.seq += 1
-    elif id.ms != LAST:
-        id.ms += 1
-        id.seq = 0
-    else:
-        return False
-    return True
-
-
-cdef bint decrement(ID* id) noexcept nogil:
-    if id.seq:
-        id.seq -= 1
-    elif id.ms:
-        id.ms -= 1
-        id.seq = LAST
-    else:
-        return False
-    return True
-
-
-cdef bint parse_part(const char* text, uint64_t* value) noexcept nogil:
-    """Read one number of an id as Redis does.
-
-    What is no canonical integer goes through strtoull there, which takes blanks and a plus before
-    the digits, zeros, and a minus that wraps around (but not before a canonical number).
-    """
-    cdef size_t i = 0
-    cdef uint64_t v = 0
-    cdef unsigned int digit
-    cdef bint negative
-    if text[0] == c"-" and 49 <= text[1] <= 57:
-        return False
-    while text[i] == c" " or 9 <= text[i] <= 13:
-        i += 1
-    negative = text[i] == c"-"
-    if negative or text[i] == c"+":
-        i += 1
-    if text[i] == 0:
-        return False
-    while text[i]:
-        digit = <unsigned int>(<unsigned char>text[i]) - 48
-        if digit > 9 or v > LAST // 10 or (v == LAST // 10 and digit > LAST % 10):
-            return False
-        v = v * 10 + digit
-        i += 1
-    value[0] = 0 - v if negative else v
-    return True
-
-
-cdef bint parse_id(const char* text, size_t size, ID* id, uint64_t missing, bint strict,
-                   bint* auto) noexcept nogil:
-    cdef char[128] copy
-    cdef char* dash
-    cdef size_t i = 0
-    cdef uint64_t value = 0
-    if auto is not NULL:
-        auto[0] = False
-    if size == 0 or size > 127:
-        return False
-    if size == 1 and (text[0] == c"-" or text[0] == c"+"):
-        if strict:
-            return False
-        id.ms = id.seq = 0 if text[0] == c"-" else LAST
-        return True
-    while i < size and 48 <= text[i] <= 57 and i < 19:
-        value = value * 10 + <uint64_t>(text[i] - 48)
-        i += 1
-    if i == size and (text[0] != c"0" or size == 1):
-        id.ms = value
-        id.seq = missing
-        return True
-    memcpy(copy, text, size)
-    copy[size] = 0
-    dash = strchr(copy, c"-")
-    if dash is not NULL:
-        dash[0] = 0
-    if not parse_part(copy, &id.ms):
-        return False
-    if dash is NULL:
-        id.seq = missing
-        return True
-    if auto is not NULL and dash[1] == c"*" and dash[2] == 0:
-        auto[0] = True
-        id.seq = 0
-        return True
-    return parse_part(dash + 1, &id.seq)
-
-
-cdef int put_number(char* text, uint64_t value) noexcept nogil:
-    cdef char[20] digits
-    cdef int n = 20
-    while True:
-        n -= 1
-        digits[n] = <char>(48 + value % 10)
-        value //= 10
-        if value == 0:
-            break
-    memcpy(text, digits + n, <size_t>(20 - n))
-    return 20 - n
-
-
-cdef int format_id(char* text, const ID* id) noexcept nogil:
-    cdef int n = put_number(text, id.ms)
-    text[n] = c"-"
-    return n + 1 + put_number(text + n + 1, id.seq)
-
-
-cdef void out_id(Output* out, const ID* id) noexcept nogil:
-    cdef char[ID_TEXT] text
-    out_bulk(out, text, <size_t>format_id(text, id))
 
 
 # -- variable integers: seven bits a byte, the lowest first ----------------------------------------
@@ -218,81 +115,6 @@ cdef inline uint64_t get_back_varint(const uint8_t* end, size_t* size) noexcept 
             break
     size[0] = <size_t>(end - p)
     return v
-
-
-# -- the index -------------------------------------------------------------------------------------
-
-cdef inline Slot* slot_at(const Index* index, int64_t position) noexcept nogil:
-    return index.slots + index.start + position
-
-
-cdef int64_t index_floor(const Index* index, const ID* id) noexcept nogil:
-    """Position of the last slot whose first id is not greater; -1 if there is none."""
-    cdef int64_t low = 0
-    cdef int64_t high = index.count
-    cdef int64_t middle
-    if high and compare_ids(&slot_at(index, high - 1).first, id) <= 0:
-        return high - 1
-    while low < high:
-        middle = (low + high) >> 1
-        if compare_ids(&slot_at(index, middle).first, id) <= 0:
-            low = middle + 1
-        else:
-            high = middle
-    return low - 1
-
-
-cdef bint index_move(Slabs* slabs, Index* index, uint32_t capacity) noexcept nogil:
-    cdef Slot* slots = <Slot*>slab_malloc(slabs, capacity * sizeof(Slot))
-    if slots is NULL:
-        return False
-    if index.slots is not NULL:
-        memcpy(slots, index.slots + index.start, index.count * sizeof(Slot))
-        slab_malloc_free(slabs, index.slots, index.capacity * sizeof(Slot))
-    index.slots = slots
-    index.start = 0
-    index.capacity = capacity
-    return True
-
-
-cdef bint index_room(Slabs* slabs, Index* index) noexcept nogil:
-    """Make room for one more slot behind the last."""
-    if index.start + index.count < index.capacity:
-        return True
-    if index.start > index.capacity // 4:
-        memmove(index.slots, index.slots + index.start, index.count * sizeof(Slot))
-        index.start = 0
-        return True
-    return index_move(slabs, index, index.capacity + max(index.capacity // 2, 1))
-
-
-cdef Slot* index_insert(Index* index, int64_t position) noexcept nogil:
-    """Open a slot; index_room was called."""
-    cdef Slot* slot = slot_at(index, position)
-    memmove(slot + 1, slot, <size_t>(index.count - position) * sizeof(Slot))
-    index.count += 1
-    return slot
-
-
-cdef void index_remove(Slabs* slabs, Index* index, int64_t position) noexcept nogil:
-    cdef Slot* slot = slot_at(index, position)
-    if position < index.count // 2:
-        memmove(slot_at(index, 1), slot_at(index, 0), <size_t>position * sizeof(Slot))
-        index.start += 1
-    else:
-        memmove(slot, slot + 1, <size_t>(index.count - position - 1) * sizeof(Slot))
-    index.count -= 1
-    if index.count == 0:
-        index_free(slabs, index)
-    elif index.capacity > 16 and index.count < index.capacity // 4:
-        index_move(slabs, index, index.capacity // 2)
-
-
-cdef void index_free(Slabs* slabs, Index* index) noexcept nogil:
-    if index.slots is not NULL:
-        slab_malloc_free(slabs, index.slots, index.capacity * sizeof(Slot))
-    index.slots = NULL
-    index.start = index.count = index.capacity = 0
 
 
 # -- walking over entries --------------------------------------------------------------------------
@@ -814,226 +636,6 @@ cdef int64_t trim_node(Slabs* slabs, StreamRoot* stream, int64_t node,
     return removed
 
 
-# -- what is pending -------------------------------------------------------------------------------
-
-cdef inline uint8_t* item_at(const Pending* pending, const Slot* slot,
-                             uint32_t position) noexcept nogil:
-    return <uint8_t*>slot.data + <size_t>position * pending.item
-
-
-cdef inline Ref ref_of(const Slabs* slabs, const void* p) noexcept nogil:
-    return <Ref>((<const char*>p - slabs.base) >> 3)
-
-
-cdef uint32_t leaf_floor(const Pending* pending, const Slot* slot, const ID* id) noexcept nogil:
-    """Position of the first item of a leaf that is not less."""
-    cdef uint32_t low = 0
-    cdef uint32_t high = slot.live
-    cdef uint32_t middle
-    while low < high:
-        middle = (low + high) >> 1
-        if compare_ids(<ID*>item_at(pending, slot, middle), id) < 0:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-cdef void pending_seek(const Pending* pending, const ID* id, uint32_t* leaf,
-                       uint32_t* item) noexcept nogil:
-    cdef int64_t position = index_floor(&pending.leaves, id)
-    leaf[0] = <uint32_t>max(position, 0)
-    item[0] = 0
-    if position >= 0:
-        item[0] = leaf_floor(pending, slot_at(&pending.leaves, position), id)
-
-
-cdef void* pending_at(const Pending* pending, uint32_t* leaf, uint32_t* item) noexcept nogil:
-    """The item at a position, which goes on to the next leaf if this one ends; NULL at the end."""
-    cdef Slot* slot
-    while leaf[0] < pending.leaves.count:
-        slot = slot_at(&pending.leaves, leaf[0])
-        if item[0] < slot.live:
-            return item_at(pending, slot, item[0])
-        leaf[0] += 1
-        item[0] = 0
-    return NULL
-
-
-cdef ID pending_last(const Pending* pending) noexcept nogil:
-    cdef Slot* slot = slot_at(&pending.leaves, pending.leaves.count - 1)
-    return (<ID*>item_at(pending, slot, slot.live - 1))[0]
-
-
-cdef void* pending_find(const Pending* pending, const ID* id) noexcept nogil:
-    cdef int64_t position = index_floor(&pending.leaves, id)
-    cdef Slot* slot
-    cdef uint32_t i
-    if position < 0:
-        return NULL
-    slot = slot_at(&pending.leaves, position)
-    i = leaf_floor(pending, slot, id)
-    if i < slot.live and compare_ids(<ID*>item_at(pending, slot, i), id) == 0:
-        return item_at(pending, slot, i)
-    return NULL
-
-
-cdef Slot* new_leaf(Slabs* slabs, Pending* pending, int64_t position,
-                    uint32_t capacity) noexcept nogil:
-    cdef Ref ref
-    cdef Slot* slot
-    if not index_room(slabs, &pending.leaves):
-        return NULL
-    ref = slab_alloc(slabs, <size_t>capacity * pending.item)
-    if ref == 0:
-        return NULL
-    slot = index_insert(&pending.leaves, position)
-    slot.data = at(slabs, ref)
-    slot.live = 0
-    slot.total = capacity
-    return slot
-
-
-cdef bint grow_leaf(Slabs* slabs, Pending* pending, Slot* slot) noexcept nogil:
-    cdef uint32_t capacity = min(slot.total * 2, <uint32_t>LEAF_MAX)
-    cdef Ref ref = slab_alloc(slabs, <size_t>capacity * pending.item)
-    if ref == 0:
-        return False
-    memcpy(at(slabs, ref), slot.data, <size_t>slot.live * pending.item)
-    slab_free(slabs, ref_of(slabs, slot.data), <size_t>slot.total * pending.item)
-    slot.data = at(slabs, ref)
-    slot.total = capacity
-    return True
-
-
-cdef void* pending_insert(Slabs* slabs, Pending* pending, const ID* id) noexcept nogil:
-    """Open a place for an id that is not there; NULL without memory."""
-    cdef int64_t position = max(index_floor(&pending.leaves, id), <int64_t>0)
-    cdef Slot* slot
-    cdef Slot* upper
-    cdef uint32_t i = 0
-    cdef uint32_t half
-    cdef uint8_t* item
-    if pending.leaves.count == 0:
-        slot = new_leaf(slabs, pending, 0, LEAF_FIRST)
-        if slot is NULL:
-            return NULL
-    else:
-        slot = slot_at(&pending.leaves, position)
-        i = leaf_floor(pending, slot, id)
-    if slot.live == slot.total:
-        if slot.total < LEAF_MAX:
-            if not grow_leaf(slabs, pending, slot):
-                return NULL
-        else:
-            # ids mostly come in order: a full last leaf stays full, others are halved
-            half = LEAF_MAX if (i == LEAF_MAX and position == pending.leaves.count - 1) else (
-                LEAF_MAX // 2)
-            upper = new_leaf(slabs, pending, position + 1, LEAF_MAX)
-            if upper is NULL:
-                return NULL
-            slot = slot_at(&pending.leaves, position)
-            upper.live = slot.live - half
-            memcpy(upper.data, item_at(pending, slot, half), <size_t>upper.live * pending.item)
-            slot.live = half
-            if upper.live:
-                upper.first = (<ID*>upper.data)[0]
-            if i > half or half == LEAF_MAX:
-                slot = upper
-                i -= half
-    item = item_at(pending, slot, i)
-    memmove(item + pending.item, item, <size_t>(slot.live - i) * pending.item)
-    (<ID*>item)[0] = id[0]
-    slot.live += 1
-    if i == 0:
-        slot.first = id[0]
-    pending.count += 1
-    return item
-
-
-cdef void drop_leaf(Slabs* slabs, Pending* pending, int64_t position) noexcept nogil:
-    cdef Slot* slot = slot_at(&pending.leaves, position)
-    slab_free(slabs, ref_of(slabs, slot.data), <size_t>slot.total * pending.item)
-    index_remove(slabs, &pending.leaves, position)
-
-
-cdef void pending_remove(Slabs* slabs, Pending* pending, const ID* id) noexcept nogil:
-    """Remove an id that is there."""
-    cdef int64_t position = index_floor(&pending.leaves, id)
-    cdef Slot* slot = slot_at(&pending.leaves, position)
-    cdef Slot* following
-    cdef uint32_t i = leaf_floor(pending, slot, id)
-    cdef uint8_t* item = item_at(pending, slot, i)
-    slot.live -= 1
-    pending.count -= 1
-    memmove(item, item + pending.item, <size_t>(slot.live - i) * pending.item)
-    if slot.live == 0:
-        drop_leaf(slabs, pending, position)
-        return
-    if i == 0:
-        slot.first = (<ID*>slot.data)[0]
-    if slot.live <= LEAF_MAX // 4 and position + 1 < pending.leaves.count:
-        following = slot + 1
-        if following.live <= LEAF_MAX // 4 and slot.live + following.live <= slot.total:
-            memcpy(item_at(pending, slot, slot.live), following.data,
-                   <size_t>following.live * pending.item)
-            slot.live += following.live
-            drop_leaf(slabs, pending, position + 1)
-
-
-cdef void pending_purge(Slabs* slabs, Pending* pending, const Consumer* consumer) noexcept nogil:
-    """Remove all that one consumer has of what a group has pending, in one pass."""
-    cdef int64_t position = pending.leaves.count
-    cdef uint32_t i, kept
-    cdef Slot* slot
-    cdef Nack* nacks
-    while position:
-        position -= 1
-        slot = slot_at(&pending.leaves, position)
-        nacks = <Nack*>slot.data
-        kept = 0
-        for i in range(slot.live):
-            if nacks[i].consumer is not consumer:
-                nacks[kept] = nacks[i]
-                kept += 1
-        pending.count -= slot.live - kept
-        slot.live = kept
-        if kept == 0:
-            drop_leaf(slabs, pending, position)
-        else:
-            slot.first = nacks[0].id
-
-
-cdef bint pending_free(Slabs* slabs, Pending* pending, int64_t* left) noexcept nogil:
-    """Free items until `left` is used up; True when all are gone."""
-    cdef int64_t last
-    while pending.leaves.count:
-        if left[0] <= 0:
-            return False
-        last = pending.leaves.count - 1
-        left[0] -= slot_at(&pending.leaves, last).live
-        drop_leaf(slabs, pending, last)
-    pending.count = 0
-    return True
-
-
-cdef bint pending_copy(Slabs* slabs, Pending* target, const Pending* source) noexcept nogil:
-    """Copy the items into an empty one; False without memory (what was copied stays)."""
-    cdef uint32_t i
-    cdef Slot* slot
-    cdef Slot* own
-    for i in range(source.leaves.count):
-        slot = slot_at(&source.leaves, i)
-        own = new_leaf(slabs, target, i, slot.total)
-        if own is NULL:
-            return False
-        memcpy(own.data, slot.data, <size_t>slot.live * source.item)
-        own.live = slot.live
-        own.first = slot.first
-        target.count += own.live
-    return True
-
-
 # -- groups and consumers --------------------------------------------------------------------------
 
 cdef bint names_seek(const Names* names, const char* name, size_t size,
@@ -1149,6 +751,29 @@ cdef Consumer* add_consumer(Slabs* slabs, StreamRoot* stream, Group* group, cons
     cdef Consumer* consumer = new_consumer(slabs, group, name, size)
     stream.root.bytes += slabs.used - used
     return consumer
+
+
+cdef void pending_purge(Slabs* slabs, Pending* pending, const Consumer* consumer) noexcept nogil:
+    """Remove all that one consumer has of what a group has pending, in one pass."""
+    cdef int64_t position = pending.leaves.count
+    cdef uint32_t i, kept
+    cdef Slot* slot
+    cdef Nack* nacks
+    while position:
+        position -= 1
+        slot = slot_at(&pending.leaves, position)
+        nacks = <Nack*>slot.data
+        kept = 0
+        for i in range(slot.live):
+            if nacks[i].consumer is not consumer:
+                nacks[kept] = nacks[i]
+                kept += 1
+        pending.count -= slot.live - kept
+        slot.live = kept
+        if kept == 0:
+            drop_leaf(slabs, pending, position)
+        else:
+            slot.first = nacks[0].id
 
 
 cdef void remove_consumer(Slabs* slabs, StreamRoot* stream, Group* group,
@@ -1300,6 +925,19 @@ cdef int64_t lag_of(const StreamRoot* stream, const Group* group) noexcept nogil
     return <int64_t>stream.added - read
 
 
+cdef size_t group_bytes(const Group* group) noexcept nogil:
+    """What a group takes, its own allocation included."""
+    cdef size_t total = class_size(group.named.size) + leaves_bytes(&group.pending)
+    cdef Consumer* one
+    cdef uint32_t i
+    if group.consumers.items is not NULL:
+        total += malloc_cost(group.consumers.capacity * sizeof(Named*))
+    for i in range(group.consumers.count):
+        one = <Consumer*>group.consumers.items[i]
+        total += class_size(one.named.size) + leaves_bytes(&one.pending)
+    return total
+
+
 cdef bint remove_group(Slabs* slabs, StreamRoot* stream, const char* name, size_t size) except -1:
     cdef Group* group
     cdef StreamRoot* heap
@@ -1445,22 +1083,6 @@ cdef Root* copy_of(Slabs* slabs, const Root* root) except NULL:
 
 cdef const char* encoding_of(const uint8_t* entry) noexcept:
     return b"stream"
-
-
-cdef int64_t move_leaves(Slabs* slabs, Pending* pending) noexcept nogil:
-    """Move leaves out of sparse slabs; returns how many were moved."""
-    cdef int64_t moved = 0
-    cdef uint32_t i
-    cdef Slot* slot
-    cdef Ref ref
-    for i in range(pending.leaves.count):
-        slot = slot_at(&pending.leaves, i)
-        if slab_sparse(slabs, ref_of(slabs, slot.data)):
-            ref = slab_move(slabs, ref_of(slabs, slot.data), <size_t>slot.total * pending.item)
-            if ref:
-                slot.data = at(slabs, ref)
-                moved += 1
-    return moved
 
 
 cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
@@ -1625,26 +1247,3 @@ cdef class Stream(View):
         result = stream_remove_referenced(self.db.slabs, stream, &own, references)
         stream_recount(self.db, found.entry, before)
         return result
-
-
-cdef size_t leaves_bytes(const Pending* pending) noexcept nogil:
-    cdef size_t total = 0
-    cdef uint32_t i
-    if pending.leaves.slots is not NULL:
-        total = malloc_cost(pending.leaves.capacity * sizeof(Slot))
-    for i in range(pending.leaves.count):
-        total += class_size(<size_t>slot_at(&pending.leaves, i).total * pending.item)
-    return total
-
-
-cdef size_t group_bytes(const Group* group) noexcept nogil:
-    """What a group takes, its own allocation included."""
-    cdef size_t total = class_size(group.named.size) + leaves_bytes(&group.pending)
-    cdef Consumer* one
-    cdef uint32_t i
-    if group.consumers.items is not NULL:
-        total += malloc_cost(group.consumers.capacity * sizeof(Named*))
-    for i in range(group.consumers.count):
-        one = <Consumer*>group.consumers.items[i]
-        total += class_size(one.named.size) + leaves_bytes(&one.pending)
-    return total
