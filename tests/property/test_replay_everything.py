@@ -93,7 +93,10 @@ def test_effects_of_every_write_command_replayed_give_the_same_data(seed: int) -
 
 def test_every_write_command_of_the_table_changes_something() -> None:
     changed = check_replay(1234, 6000)
-    expected = {name for name, command in TABLE.items() if writes(command)}
+    # those of streams need ids and groups that exist: test_streams_model knows some
+    expected = {
+        name for name, command in TABLE.items() if writes(command) and command.group != "stream"
+    }
     assert expected <= changed.keys()
 
 

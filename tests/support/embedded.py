@@ -6,6 +6,8 @@ from typing import Any
 
 from spineldb.core import probe_data, strings
 from spineldb.core.connection import Connection, Network
+from spineldb.core.entry import Kind
+from spineldb.engine.digest import of_value
 from spineldb.server.composition import compose
 from tests.support.wire import Fault, check_reply, encoded, split_replies, value
 
@@ -59,14 +61,15 @@ class Embedded:
         return client.take_output()
 
     def contents(self) -> Contents:
-        """Return all that exists, by walking the tables: {(database, key): (value, deadline)}."""
+        """Return all that exists: {(database, key): (string or digest, deadline)}."""
         found: Contents = {}
         for database in self.keyspace.databases:
             cursor = 0
             while True:
                 cursor, some = database.scan(cursor)
-                for key, _kind, deadline in some:
-                    value = strings.get(database, key)
+                for key, kind, deadline in some:
+                    is_string = kind == Kind.STRING
+                    value = (strings.get if is_string else of_value)(database, key)
                     if value is not None:
                         found[database.index, key] = (value, deadline)
                 if cursor == 0:
