@@ -58,6 +58,7 @@ LARGE_ZSET = (
         ("ZADD z {score} {member}",),
         is_varying=True,
     ),
+    Command("XADD", "XADD stream * name {value} value {value}", NOTHING, is_rebuilt=True),
 )
 
 STRING_COMMANDS = (
@@ -225,11 +226,47 @@ CONNECTION_COMMANDS = (
     Command("TIME", "TIME", NOTHING),
 )
 
+ENTRIES = tuple(f"XADD {{each}} {n}-1 name xxxxxxxxxx value xxxxxxxxxx" for n in range(1, 11))
+GROUP = (*ENTRIES, "XGROUP CREATE {each} g 0", "XGROUP CREATECONSUMER {each} g c")
+PENDING = (*GROUP, "XREADGROUP GROUP g c STREAMS {each} >")
+
+STREAM_COMMANDS = (
+    Command("XACK", "XACK {each} g 1-1 2-1", PENDING, keys=20_000, commands=20_000),
+    Command("XACKDEL", "XACKDEL {each} g IDS 2 1-1 2-1", PENDING, keys=20_000, commands=20_000),
+    Command("XADD, many", "XADD {key} * name {value}", ENTRIES, 20_000, is_rebuilt=True),
+    Command("XADD, new", "XADD {fresh} * name {value} value {value}", NOTHING),
+    Command("XADD MAXLEN ~", "XADD {key} MAXLEN ~ 10 * name {value}", ENTRIES, is_rebuilt=True),
+    Command("XAUTOCLAIM", "XAUTOCLAIM {key} g d 0 0", PENDING, keys=20_000, commands=40_000),
+    Command("XCLAIM", "XCLAIM {key} g d 0 1-1 2-1", PENDING, keys=20_000, commands=40_000),
+    Command("XDEL", "XDEL {each} 1-1 2-1", ENTRIES, keys=20_000, commands=20_000),
+    Command("XDELEX", "XDELEX {each} IDS 2 1-1 2-1", ENTRIES, keys=20_000, commands=20_000),
+    Command("XGROUP CREATE", "XGROUP CREATE {each} g 0", ENTRIES, 20_000, 20_000),
+    Command("XGROUP CREATECONSUMER", "XGROUP CREATECONSUMER {each} g d", GROUP, 20_000, 20_000),
+    Command("XGROUP DELCONSUMER", "XGROUP DELCONSUMER {each} g c", PENDING, 20_000, 20_000),
+    Command("XGROUP DESTROY", "XGROUP DESTROY {each} g", PENDING, 20_000, 20_000),
+    Command("XGROUP SETID", "XGROUP SETID {key} g 5-1", GROUP, keys=20_000),
+    Command("XINFO CONSUMERS", "XINFO CONSUMERS {key} g", PENDING, keys=20_000, is_varying=True),
+    Command("XINFO GROUPS", "XINFO GROUPS {key}", PENDING, keys=20_000),
+    Command("XINFO STREAM", "XINFO STREAM {key}", ENTRIES, keys=20_000),
+    Command("XINFO STREAM FULL", "XINFO STREAM {key} FULL", PENDING, 20_000, 40_000),
+    Command("XLEN", "XLEN {key}", ENTRIES, keys=20_000),
+    Command("XPENDING", "XPENDING {key} g", PENDING, keys=20_000),
+    Command("XPENDING, range", "XPENDING {key} g - + 10", PENDING, keys=20_000),
+    Command("XRANGE (10)", "XRANGE {key} - +", ENTRIES, keys=20_000),
+    Command("XREAD (10)", "XREAD COUNT 10 STREAMS {key} 0", ENTRIES, keys=20_000),
+    Command("XREADGROUP (10)", "XREADGROUP GROUP g c STREAMS {each} >", GROUP, 20_000, 20_000),
+    Command("XREADGROUP, history", "XREADGROUP GROUP g c STREAMS {key} 0", PENDING, 20_000, 40_000),
+    Command("XREVRANGE (10)", "XREVRANGE {key} + -", ENTRIES, keys=20_000),
+    Command("XSETID", "XSETID {key} 10-1", ENTRIES, keys=20_000),
+    Command("XTRIM", "XTRIM {each} MAXLEN 5", ENTRIES, keys=20_000, commands=20_000),
+)
+
 FAMILIES = {
     "Strings": STRING_COMMANDS,
     "Bitmaps": BITMAP_COMMANDS,
     "Keys": KEY_COMMANDS,
     "Sets": SET_COMMANDS,
     "Sorted sets": ZSET_COMMANDS,
+    "Streams": STREAM_COMMANDS,
     "Connection": CONNECTION_COMMANDS,
 }

@@ -25,6 +25,7 @@ KEYS_DELETED_FROM = 1_000_000
 KEYS_LEFT = 100_000
 KEYS_JUDGED = 1_000_000
 IDLE_CONNECTIONS = 10_000
+STREAM_ENTRIES = 1_000_000
 BATCH = 100
 
 
@@ -140,6 +141,21 @@ def idle_connections(lab: Lab) -> dict[str, Sample]:
     return {name: Sample(size / count) for name, size in grown.items()}
 
 
+def bytes_per_entry(lab: Lab) -> dict[str, Sample]:
+    """Measure the growth per entry of one stream with a million of them, two fields each."""
+    template = Template("XADD stream * name {value} value {value}")
+    count = lab.scaled(STREAM_ENTRIES)
+    samples: dict[str, Sample] = {}
+    for program in lab.programs:
+        with Server(program) as server:
+            empty = server.resident_bytes()
+            fill(server.control, template, 0, count)
+            assert server.control.ask("XLEN", "stream") == count
+            time.sleep(lab.seconds(0.5, 0.05))
+            samples[program.name] = Sample((server.resident_bytes() - empty) / count)
+    return samples
+
+
 def judged_row(name: str, title: str, request: str) -> Row:
     """Make a row of what a server believes of its memory."""
     return Row(
@@ -198,6 +214,14 @@ ROWS = (
     element_row("set", "a set", Limit(0.75), "SADD s {member}", "SCARD", "s"),
     key_row("zset", "sorted sets of 10 members of 10", Limit(0.95), f"ZADD {{each}} {SCORED}"),
     element_row("zset", "a sorted set", Limit(0.65), "ZADD z {number} {member}", "ZCARD", "z"),
+    Row(
+        name="memory.stream",
+        title="an entry of two fields, 1 M in one stream",
+        section="Memory per element",
+        unit="bytes",
+        limit=Limit(1.0),
+        measure=bytes_per_entry,
+    ),
     Row(
         name="memory.given-back",
         title="1 M keys, 90 % deleted at random, a minute later",

@@ -20,6 +20,7 @@ from bench.servers import Server
 
 FILL = Template("SET {each} xxxxxxxxxx")
 BIG_STRING = 512 << 20
+BIG_STREAM = 1_000_000
 GROWN_KEYS = 5_000_000
 MANY_KEYS = 1_000_000
 AFTERMATH = 0.5  # seconds: what a server does behind a command's back also counts
@@ -114,6 +115,13 @@ def remove_big(command: str) -> Callable[[Server, Lab], None]:
     return happen
 
 
+def make_stream(server: Server, lab: Lab) -> None:
+    """Have a stream of a million entries."""
+    template = Template("XADD big * name {value} value {value}")
+    fill(server.control, template, 0, lab.scaled(BIG_STREAM))
+    lab.settle(server)
+
+
 def fill_to_the_limit(server: Server, lab: Lab) -> None:
     """Have a million keys, and no memory for more."""
     fill_many(server, lab)
@@ -171,6 +179,7 @@ SCENARIOS = {
     "flushall": ("FLUSHALL of 1 M keys", Scenario(fill_many, flush)),
     "unlink": ("UNLINK of a 512 MB string", Scenario(make_big, remove_big("UNLINK"))),
     "del": ("DEL of a 512 MB string", Scenario(make_big, remove_big("DEL"))),
+    "stream": ("DEL of a stream of 1 M entries", Scenario(make_stream, remove_big("DEL"))),
     "evict": ("eviction at the limit under a write load", Scenario(fill_to_the_limit, write_on)),
     "evict.lowered": (
         "maxmemory of 1 M keys lowered to a quarter under a write load",

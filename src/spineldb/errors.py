@@ -782,3 +782,178 @@ class NoShutdown(CommandError):
 
 class ShutdownFailed(CommandError):
     text = "Errors trying to SHUTDOWN. Check logs."
+
+
+# Streams.
+
+
+class InvalidStreamId(CommandError):
+    text = "Invalid stream ID specified as stream command argument"
+
+
+class StreamIdZero(CommandError):
+    text = "The ID specified in XADD must be greater than 0-0"
+
+
+class StreamIdNotGreater(CommandError):
+    text = "The ID specified in XADD is equal or smaller than the target stream top item"
+
+
+class NoStreamIdLeft(CommandError):
+    text = "The stream has exhausted the last possible ID, unable to add more items"
+
+
+class EntryTooLarge(CommandError):
+    text = "Elements are too large to be stored"
+
+
+class TwoTrims(CommandError):
+    text = "syntax error, MAXLEN and MINID options at the same time are not compatible"
+
+
+class MaxlenNegative(CommandError):
+    text = "The MAXLEN argument must be >= 0."
+
+
+class LimitNegative(CommandError):
+    text = "The LIMIT argument must be >= 0."
+
+
+class LimitWithoutTrim(CommandError):
+    text = "syntax error, LIMIT cannot be used without specifying a trimming strategy"
+
+
+class LimitExact(CommandError):
+    text = "syntax error, LIMIT cannot be used without the special ~ option"
+
+
+class NoTrim(CommandError):
+    text = "syntax error, XTRIM must be called with a trimming strategy"
+
+
+class IntervalStart(CommandError):
+    text = "invalid start ID for the interval"
+
+
+class IntervalEnd(CommandError):
+    text = "invalid end ID for the interval"
+
+
+class UnbalancedXread(CommandError):
+    text = (
+        "Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be "
+        "specified."
+    )
+
+
+class UnbalancedXreadgroup(CommandError):
+    text = (
+        "Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be "
+        "specified."
+    )
+
+
+class GroupInXread(CommandError):
+    text = "The GROUP option is only supported by XREADGROUP. You called XREAD instead."
+
+
+class NoackInXread(CommandError):
+    text = "The NOACK option is only supported by XREADGROUP. You called XREAD instead."
+
+
+class NoGroupInXreadgroup(CommandError):
+    text = "Missing GROUP option for XREADGROUP"
+
+
+class DollarInXreadgroup(CommandError):
+    text = (
+        "The $ ID is meaningless in the context of XREADGROUP: you want to read the history of "
+        "this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID "
+        "would just return an empty result set."
+    )
+
+
+class PlusInXreadgroup(CommandError):
+    text = (
+        "The + ID is meaningless in the context of XREADGROUP: you want to read the history of "
+        "this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID "
+        "would just return an empty result set."
+    )
+
+
+class GreaterInXread(CommandError):
+    text = (
+        "The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
+        "option."
+    )
+
+
+class NoSuchGroup(CommandError):
+    code = "NOGROUP"
+    text = "No such consumer group '{}' for key name '{}'"
+
+
+class NoSuchKeyOrGroup(CommandError):
+    code = "NOGROUP"
+    text = "No such key '{}' or consumer group '{}'"
+
+
+class NoSuchGroupToRead(CommandError):
+    code = "NOGROUP"
+    text = "No such key '{}' or consumer group '{}' in XREADGROUP with GROUP option"
+
+
+class GroupExists(CommandError):
+    code = "BUSYGROUP"
+    text = "Consumer Group name already exists"
+
+
+class XgroupNoKey(CommandError):
+    text = (
+        "The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use "
+        "the MKSTREAM option to create an empty stream automatically."
+    )
+
+
+class EntriesReadNegative(CommandError):
+    text = "value for ENTRIESREAD must be positive or -1"
+
+
+class InvalidClaimArgument(CommandError):
+    text = "Invalid {} for {}"
+
+
+class UnknownClaimOption(CommandError):
+    text = "Unrecognized XCLAIM option '{}'"
+
+
+class CountNotPositive(CommandError):
+    text = "COUNT must be > 0"
+
+
+class EntriesAddedNegative(CommandError):
+    text = "entries_added must be positive"
+
+
+class LastIdBelowTop(CommandError):
+    text = "The ID specified in XSETID is smaller than the target stream top item"
+
+
+class EntriesAddedBelowLength(CommandError):
+    text = "The entries_added specified in XSETID is smaller than the target stream length"
+
+
+class LastIdBelowGivenDeleted(CommandError):
+    text = "The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
+
+
+class LastIdBelowDeleted(CommandError):
+    text = "The ID specified in XSETID is smaller than current max_deleted_entry_id"
+
+
+class IdCountMismatch(CommandError):
+    text = "The `numids` parameter must match the number of arguments"
+
+
+class IdCountNotPositive(CommandError):
+    text = "Number of IDs must be a positive integer"

@@ -110,7 +110,8 @@ def test_every_write_command_of_the_table_changes_something() -> None:
     expected = {
         name
         for name, command in TABLE.items()
-        if writes(command) and Flag.BLOCKING not in command.flags
+        # those of streams need ids and groups that exist: test_streams_model knows some
+        if writes(command) and Flag.BLOCKING not in command.flags and command.group != "stream"
     }
     assert expected <= changed.keys()
 

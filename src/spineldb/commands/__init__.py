@@ -15,6 +15,7 @@ from spineldb.commands import (
     observing,
     server,
     sets,
+    streams,
     strings,
     zsets,
 )
@@ -24,6 +25,7 @@ FAMILIES = (
     strings.family,
     sets.family,
     zsets.family,
+    streams.family,
     bitmaps.family,
     keys.family,
     databases.family,

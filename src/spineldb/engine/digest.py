@@ -16,6 +16,7 @@ from spineldb.core import strings
 from spineldb.core.entry import Kind
 from spineldb.core.numbers import double_to_text
 from spineldb.core.sets import Set
+from spineldb.core.streams import Stream
 from spineldb.core.zsets import SortedSet
 
 if TYPE_CHECKING:
@@ -47,15 +48,30 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     if kind is Kind.NONE:
         return None
     digest = mixed(digest, _TYPES[kind].to_bytes(4))
+    for part in _ordered(database, key, kind):
+        digest = mixed(digest, part)
+    for part in _unordered(database, key, kind):
+        digest = xored(digest, part)
+    return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
+
+
+def _ordered(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:
+    """Yield what is mixed into the digest of a value whose elements have an order."""
+    if kind is Kind.STRING:
+        yield strings.get(database, key) or b""
+    elif kind is Kind.STREAM:
+        for name, fields in Stream(database, key).entries():
+            yield name.replace(b"-", b".")
+            yield from fields
+
+
+def _unordered(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:
+    """Yield what is folded into the digest of a value whose elements have none."""
     if kind is Kind.SET:
-        for member in Set(database, key).members():
-            digest = xored(digest, member)
+        yield from Set(database, key).members()
     elif kind is Kind.ZSET:
         for member, score in SortedSet(database, key).items():
-            digest = xored(digest, mixed(mixed(EMPTY, member), shortest(score)))
-    else:
-        digest = mixed(digest, strings.get(database, key) or b"")
-    return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
+            yield mixed(mixed(EMPTY, member), shortest(score))
 
 
 def shortest(score: float) -> bytes:
