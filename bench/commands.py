@@ -93,6 +93,23 @@ BITMAP_COMMANDS = (
     Command("SETBIT", "SETBIT {key} {bit} 1"),
 )
 
+SKETCH = ("PFADD {each} e0 e1 e2 e3 e4 e5 e6 e7 e8 e9",)
+LARGE_SKETCH = tuple(
+    "PFADD {each} " + " ".join(f"e{n}" for n in range(first, first + 500))
+    for first in range(0, 5000, 500)
+)
+
+HYPERLOGLOG_COMMANDS = (
+    Command("PFADD", "PFADD {key} {value}", SKETCH, is_rebuilt=True),
+    Command("PFADD, new", "PFADD {fresh} {value}", NOTHING),
+    Command("PFADD, dense", "PFADD {key} {value}", LARGE_SKETCH, keys=100, is_rebuilt=True),
+    Command("PFCOUNT", "PFCOUNT {key}", SKETCH),
+    Command("PFCOUNT (2)", "PFCOUNT {key} {key}", SKETCH, commands=20_000),
+    Command("PFCOUNT (2), dense", "PFCOUNT {key} {key}", LARGE_SKETCH, keys=100, commands=10_000),
+    Command("PFMERGE", "PFMERGE d {key} {key}", SKETCH, commands=20_000),
+    Command("PFMERGE, dense", "PFMERGE d {key} {key}", LARGE_SKETCH, keys=100, commands=10_000),
+)
+
 KEY_COMMANDS = (
     Command("COPY", "COPY {each} {fresh}"),
     Command("DBSIZE", "DBSIZE"),
@@ -142,6 +159,7 @@ CONNECTION_COMMANDS = (
 FAMILIES = {
     "Strings": STRING_COMMANDS,
     "Bitmaps": BITMAP_COMMANDS,
+    "HyperLogLogs": HYPERLOGLOG_COMMANDS,
     "Keys": KEY_COMMANDS,
     "Connection": CONNECTION_COMMANDS,
 }

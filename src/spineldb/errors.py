@@ -396,6 +396,40 @@ class BitfieldReadOnly(CommandError):
     text = "BITFIELD_RO only supports the GET subcommand"
 
 
+# HyperLogLogs.
+
+
+class NotHyperLogLog(CommandError):
+    code = "WRONGTYPE"
+    text = "Key is not a valid HyperLogLog string value."
+
+
+class CorruptHyperLogLog(CommandError):
+    code = "INVALIDOBJ"
+    text = "Corrupted HLL object detected"
+
+
+class NoDebuggedKey(CommandError):
+    text = "The specified key does not exist"
+
+
+class NotSparse(CommandError):
+    text = "HLL encoding is not sparse"
+
+
+class UnknownPfdebug(CommandError):
+    text = "Unknown PFDEBUG subcommand '{}'"
+
+
+class NotOnOrOff(CommandError):
+    text = "Argument must be ON or OFF"
+
+
+class SelfTestFailed(CommandError):
+    code = "TESTFAILED"
+    text = "{}"
+
+
 # Keys.
 
 
