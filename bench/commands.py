@@ -13,6 +13,9 @@ STRINGS = ("SET {each} xxxxxxxxxx",)
 NUMBERS = ("SET {each} {number}",)
 DEADLINES = ("SET {each} xxxxxxxxxx EX {seconds}",)
 NOTHING = ()
+TEN = " ".join(f"member:{number:03}" for number in range(10))
+SETS = (f"SADD {{each}} {TEN}",)
+TWO_SETS = (f"SADD {{each}} {TEN}", "SADD other member:003 member:007 member:011 member:012")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ HOT = (
     Command("GET", "GET {key}"),
     Command("INCR", "INCR {key}", NUMBERS),
     Command("MSET (10)", "MSET" + " {key} {value}" * 10),
+    Command("SADD", "SADD s {value}", NOTHING, is_rebuilt=True),
+    Command("SPOP", "SPOP s", ("SADD s {member}",), is_rebuilt=True),
 )
 
 STRING_COMMANDS = (
@@ -148,6 +153,32 @@ KEY_COMMANDS = (
     Command("UNLINK", "UNLINK {each}"),
 )
 
+SET_COMMANDS = (
+    Command("SADD, new key", "SADD {fresh} {value}", NOTHING),
+    Command("SADD (10), new key", f"SADD {{fresh}} {TEN}", NOTHING, commands=30_000),
+    Command("SADD, there", "SADD {key} member:005", SETS),
+    Command("SCARD", "SCARD {key}", SETS),
+    Command("SDIFF", "SDIFF {key} other", TWO_SETS),
+    Command("SDIFFSTORE", "SDIFFSTORE d {key} other", TWO_SETS),
+    Command("SINTER", "SINTER {key} other", TWO_SETS),
+    Command("SINTERCARD", "SINTERCARD 2 {key} other", TWO_SETS),
+    Command("SINTERSTORE", "SINTERSTORE d {key} other", TWO_SETS),
+    Command("SISMEMBER", "SISMEMBER {key} member:007", SETS),
+    Command("SISMEMBER, missing", "SISMEMBER {key} {value}", SETS),
+    Command("SMEMBERS", "SMEMBERS {key}", SETS),
+    Command("SMISMEMBER (3)", "SMISMEMBER {key} member:001 member:009 {value}", SETS),
+    Command("SMOVE", "SMOVE {each} other member:004", TWO_SETS),
+    Command("SPOP (3)", "SPOP {each} 3", SETS),
+    Command("SPOP (10)", "SPOP {each} 10", SETS),
+    Command("SRANDMEMBER", "SRANDMEMBER {key}", SETS),
+    Command("SRANDMEMBER (3)", "SRANDMEMBER {key} 3", SETS),
+    Command("SRANDMEMBER (3), repeating", "SRANDMEMBER {key} -3", SETS),
+    Command("SREM", "SREM {each} member:004", SETS),
+    Command("SSCAN", "SSCAN {key} 0", SETS),
+    Command("SUNION", "SUNION {key} other", TWO_SETS),
+    Command("SUNIONSTORE", "SUNIONSTORE d {key} other", TWO_SETS),
+)
+
 CONNECTION_COMMANDS = (
     Command("CLIENT ID", "CLIENT ID", NOTHING),
     Command("ECHO", "ECHO {value}", NOTHING),
@@ -161,5 +192,6 @@ FAMILIES = {
     "Bitmaps": BITMAP_COMMANDS,
     "HyperLogLogs": HYPERLOGLOG_COMMANDS,
     "Keys": KEY_COMMANDS,
+    "Sets": SET_COMMANDS,
     "Connection": CONNECTION_COMMANDS,
 }

@@ -132,6 +132,7 @@ PLACEHOLDERS = {
     "key": Placeholder(b"k:%012d", 14, 0, 0),  # one of the keys, at random
     "each": Placeholder(b"k:%012d", 14),  # the keys one after the other
     "fresh": Placeholder(b"n:%012d", 14),  # a key that nobody has seen
+    "member": Placeholder(b"m%09d", 10),  # elements one after the other
     "value": Placeholder(b"v%09d", 10, 0, 1_000_000_000),
     "number": Placeholder(b"%03d", 3, 100, 900),
     "bit": Placeholder(b"%02d", 2, 10, 70),  # within 10 bytes

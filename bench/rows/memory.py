@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from random import Random
 
+from bench.commands import TEN
 from bench.companions import Companion
 from bench.figures import Limit, Row, Sample
 from bench.lab import Lab
@@ -26,7 +27,9 @@ IDLE_CONNECTIONS = 10_000
 BATCH = 100
 
 
-def bytes_per_key(lab: Lab, template: Template) -> dict[str, Sample]:
+def bytes_per_key(
+    lab: Lab, template: Template, counted: tuple[str, ...] = ("DBSIZE",)
+) -> dict[str, Sample]:
     """Measure the mean growth per key over the sizes, each server filled once on its way up.
 
     One server after the other: a resident set does not drift as CPU time does.
@@ -34,19 +37,26 @@ def bytes_per_key(lab: Lab, template: Template) -> dict[str, Sample]:
     samples: dict[str, Sample] = {}
     for program in lab.programs:
         with Server(program) as server:
-            samples[program.name] = Sample(statistics.mean(growth_per_key(lab, server, template)))
+            samples[program.name] = Sample(
+                statistics.mean(growth_per_key(lab, server, template, counted))
+            )
     return samples
 
 
-def growth_per_key(lab: Lab, server: Server, template: Template) -> list[float]:
-    """Return the growth per key at each size; the server gets a moment of rest before each."""
+def growth_per_key(
+    lab: Lab, server: Server, template: Template, counted: tuple[str, ...]
+) -> list[float]:
+    """Return the growth per key, or element, at each size, of which `counted` asks the server.
+
+    The server gets a moment of rest before each.
+    """
     empty = server.resident_bytes()
     figures: list[float] = []
     filled = 0
     for size in map(lab.scaled, SIZES):
         fill(server.control, template, filled, size)
         filled = size
-        assert server.control.ask("DBSIZE") == size
+        assert server.control.ask(*counted) == size
         time.sleep(lab.seconds(0.5, 0.05))
         figures.append((server.resident_bytes() - empty) / size)
     return figures
@@ -117,6 +127,18 @@ def key_row(name: str, title: str, limit: Limit, request: str) -> Row:
     )
 
 
+def element_row(name: str, title: str, limit: Limit, request: str, *counted: str) -> Row:
+    """Make a row of memory per element of one large value."""
+    return Row(
+        name=f"memory.element.{name}",
+        title=title,
+        section="Memory per element of 10 bytes: one value, mean of eight sizes up to 1 million",
+        unit="bytes",
+        limit=limit,
+        measure=lambda lab: bytes_per_key(lab, Template(request), counted),
+    )
+
+
 ROWS = (
     *(
         key_row(str(size), f"values of {size}", limit, "SET {each} " + "x" * size)
@@ -128,6 +150,8 @@ ROWS = (
         Limit(0.65),
         "SET {each} xxxxxxxxxx EX {seconds}",
     ),
+    key_row("set", "sets of 10 members of 10", Limit(0.85), f"SADD {{each}} {TEN}"),
+    element_row("set", "a set", Limit(0.75), "SADD s {member}", "SCARD", "s"),
     Row(
         name="memory.given-back",
         title="1 M keys, 90 % deleted at random, a minute later",

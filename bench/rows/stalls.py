@@ -113,12 +113,33 @@ def remove_big(command: str) -> Callable[[Server, Lab], None]:
     return happen
 
 
+def fill_value(request: str) -> Callable[[Server, Lab], None]:
+    """Return what makes one value of a million elements."""
+
+    def prepare(server: Server, lab: Lab) -> None:
+        fill(server.control, Template(request), 0, lab.scaled(MANY_KEYS))
+        lab.settle(server)
+
+    return prepare
+
+
+def remove_value(key: str) -> Callable[[Server, Lab], None]:
+    """Return what deletes it."""
+
+    def happen(server: Server, _lab: Lab) -> None:
+        assert server.control.ask("DEL", key) == 1
+        time.sleep(AFTERMATH)
+
+    return happen
+
+
 SCENARIOS = {
     "grow": ("growing to 5 M keys", Scenario(nothing, grow)),
     "expire": ("1 M keys due at once", Scenario(fill_due, expire)),
     "flushall": ("FLUSHALL of 1 M keys", Scenario(fill_many, flush)),
     "unlink": ("UNLINK of a 512 MB string", Scenario(make_big, remove_big("UNLINK"))),
     "del": ("DEL of a 512 MB string", Scenario(make_big, remove_big("DEL"))),
+    "set": ("DEL of a set of 1 M", Scenario(fill_value("SADD s {member}"), remove_value("s"))),
 }
 
 

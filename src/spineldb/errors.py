@@ -350,6 +350,18 @@ class LcsNoMemory(CommandError):
     text = "Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 
 
+class NumkeysNotPositive(CommandError):
+    text = "numkeys should be greater than 0"
+
+
+class TooFewKeys(CommandError):
+    text = "Number of keys can't be greater than number of args"
+
+
+class LimitNegative(CommandError):
+    text = "LIMIT can't be negative"
+
+
 class InvalidNumkeys(CommandError):
     text = "invalid numkeys value or out of range"
 

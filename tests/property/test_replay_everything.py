@@ -92,7 +92,7 @@ def test_effects_of_every_write_command_replayed_give_the_same_data(seed: int) -
 
 
 def test_every_write_command_of_the_table_changes_something() -> None:
-    changed = check_replay(1234, 6000)
+    changed = check_replay(1234, 15_000)
     expected = {name for name, command in TABLE.items() if writes(command)}
     assert expected <= changed.keys()
 

@@ -16,12 +16,14 @@ from spineldb.commands import (
     memory,
     observing,
     server,
+    sets,
     strings,
 )
 
 #: Every family of the server.
 FAMILIES = (
     strings.family,
+    sets.family,
     bitmaps.family,
     hyperloglog.family,
     geo.family,

@@ -289,7 +289,7 @@ cdef bint cover(const Shape* shape, Cell* cells) noexcept nogil:
     cdef double reach = shape.radius
     cdef bint[2] wide
     cdef bint[2] high
-    cdef int way
+    cdef int way, last
     rough_bounds(shape, &bounds)
     if shape.kind == BOX:
         reach = sqrt(shape.width / 2 * (shape.width / 2) + shape.height / 2 * (shape.height / 2))
@@ -334,9 +334,14 @@ cdef bint cover(const Shape* shape, Cell* cells) noexcept nogil:
         cells[3].steps = cells[5].steps = cells[7].steps = 0
     if not wide[0]:
         cells[4].steps = cells[6].steps = cells[8].steps = 0
-    for way in range(2, CELLS):              # on a coarse grid both ways lead to the same cell
-        if cells[way].steps and cells[way].bits == cells[way - 1].bits and cells[way - 1].steps:
-            cells[way].steps = 0 if way != 2 else cells[way].steps
+    last = 0                                 # on a coarse grid both ways lead to the same cell
+    for way in range(1, CELLS):
+        if cells[way].steps == 0:
+            continue
+        if last and cells[way].bits == cells[last].bits:
+            cells[way].steps = 0
+        else:
+            last = way
     return covered(shape, &bounds, &middle, wide, high)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from spineldb.core import strings
 from spineldb.core.entry import Kind
+from spineldb.core.sets import Set
 
 if TYPE_CHECKING:
     from spineldb.core.keyspace import Database
@@ -43,7 +44,11 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     if kind is Kind.NONE:
         return None
     digest = mixed(digest, _TYPES[kind].to_bytes(4))
-    digest = mixed(digest, strings.get(database, key) or b"")
+    if kind is Kind.SET:
+        for member in Set(database, key).members():
+            digest = xored(digest, member)
+    else:
+        digest = mixed(digest, strings.get(database, key) or b"")
     return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spineldb import errors
 from spineldb.core.dispatch import Command, Dispatcher, Gate
+from spineldb.engine.keyspecs import KeyFlag
 
 if TYPE_CHECKING:
     from spineldb.core.keyspace import Keyspace
@@ -18,9 +19,14 @@ if TYPE_CHECKING:
 
 #: Commands that read all keys of a database.
 WHOLE_DATABASE = frozenset({"keys"})
+SET_OPERATIONS = frozenset({
+    "sinter", "sinterstore", "sunion", "sunionstore", "sdiff", "sdiffstore",
+})  # fmt: skip
+#: Commands that read whole collections.
+WHOLE_COLLECTIONS = SET_OPERATIONS | {"smembers"}
 #: Commands that read as many keys as they are given.
-MANY_KEYS = frozenset({"mget"})
-GUARDED = WHOLE_DATABASE | MANY_KEYS
+MANY_KEYS = SET_OPERATIONS | {"mget"}
+GUARDED = WHOLE_DATABASE | WHOLE_COLLECTIONS | MANY_KEYS
 
 
 class Safety:
@@ -46,6 +52,18 @@ class Safety:
             if count > self._scan_limit:
                 raise errors.DatabaseTooLarge(name, session.db, count, self._scan_limit)
         if name in MANY_KEYS and self._keys_limit:
-            count = len(command.declaration.keys_of(argv) or ())
+            count = len(_read_keys(command, argv))
             if count > self._keys_limit:
                 raise errors.TooManyKeys(name, count, self._keys_limit)
+        if name in WHOLE_COLLECTIONS and self._scan_limit:
+            database = self._keyspace.databases[session.db]
+            for key in _read_keys(command, argv):
+                size = database.length(key)
+                if size > self._scan_limit:
+                    raise errors.CollectionTooLarge(name, key, size, self._scan_limit)
+
+
+def _read_keys(command: Command, argv: list[bytes]) -> list[bytes]:
+    """Return the keys that a request reads, without the one that it stores into."""
+    found = command.declaration.keys_of(argv) or ()
+    return [argv[at] for at, flags in found if KeyFlag.RO in flags]
