@@ -115,6 +115,31 @@ HYPERLOGLOG_COMMANDS = (
     Command("PFMERGE, dense", "PFMERGE d {key} {key}", LARGE_SKETCH, keys=100, commands=10_000),
 )
 
+PLACES = (
+    "GEOADD {each} "
+    + " ".join(f"{2.3 + n / 100:.2f} {48.8 + n / 100:.2f} member-{n:03d}" for n in range(10)),
+)
+
+GEO_COMMANDS = (
+    Command("GEOADD", "GEOADD {key} 2.25 48.85 {value}", PLACES, is_rebuilt=True),
+    Command("GEODIST", "GEODIST {key} member-003 member-007", PLACES),
+    Command("GEOHASH", "GEOHASH {key} member-003", PLACES),
+    Command("GEOPOS", "GEOPOS {key} member-003", PLACES),
+    Command("GEORADIUS", "GEORADIUS {key} 2.35 48.85 10 km", PLACES, commands=20_000),
+    Command(
+        "GEORADIUSBYMEMBER", "GEORADIUSBYMEMBER {key} member-003 10 km", PLACES, commands=20_000
+    ),
+    Command(
+        "GEOSEARCH", "GEOSEARCH {key} FROMLONLAT 2.35 48.85 BYRADIUS 10 km", PLACES, commands=20_000
+    ),
+    Command(
+        "GEOSEARCHSTORE",
+        "GEOSEARCHSTORE d {key} FROMLONLAT 2.35 48.85 BYRADIUS 10 km",
+        PLACES,
+        commands=20_000,
+    ),
+)
+
 KEY_COMMANDS = (
     Command("COPY", "COPY {each} {fresh}"),
     Command("DBSIZE", "DBSIZE"),
@@ -191,6 +216,7 @@ FAMILIES = {
     "Strings": STRING_COMMANDS,
     "Bitmaps": BITMAP_COMMANDS,
     "HyperLogLogs": HYPERLOGLOG_COMMANDS,
+    "Geo": GEO_COMMANDS,
     "Keys": KEY_COMMANDS,
     "Sets": SET_COMMANDS,
     "Connection": CONNECTION_COMMANDS,

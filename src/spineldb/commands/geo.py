@@ -167,9 +167,7 @@ def geohash_(ctx: Context, key: bytes, *members: bytes) -> list[bytes | None]:
 
     O(1) for each member.
     """
-    return [
-        None if score is None else geohash.text(score) for score in _scores(ctx, key, members)
-    ]
+    return [None if score is None else geohash.text(score) for score in _scores(ctx, key, members)]
 
 
 def _scores(ctx: Context, key: bytes, members: Sequence[bytes]) -> list[float | None]:
@@ -178,9 +176,7 @@ def _scores(ctx: Context, key: bytes, members: Sequence[bytes]) -> list[float | 
 
 
 @family.command("GEODIST key member1 member2 [unit: M | KM | FT | MI]", READONLY, since="3.2.0")
-def geodist(
-    ctx: Context, key: bytes, member1: bytes, member2: bytes, *unit: bytes
-) -> bytes | None:
+def geodist(ctx: Context, key: bytes, member1: bytes, member2: bytes, *unit: bytes) -> bytes | None:
     """Return how far two members are from each other, or null if one is missing. O(1)."""
     if len(unit) > 1:
         raise errors.Syntax
@@ -224,16 +220,24 @@ def _read_options(  # noqa: C901 - one case for each word of the grammar
                     _member_position(zset, query.member)
             case b"FROMLONLAT" if search and left > 1 and query.member is None and not query.area:
                 query.middle = _position(options.word(), options.word())
-            case b"BYRADIUS" if search and left > 1 and not query.area and (
-                "width" not in query.shape
+            case b"BYRADIUS" if (
+                search and left > 1 and not query.area and ("width" not in query.shape)
             ):
                 _read_radius(query, options.word(), options.word())
-            case b"BYBOX" if search and left > 2 and not query.area and (  # noqa: PLR2004
-                "radius" not in query.shape
+            case b"BYBOX" if (
+                search
+                and left > 2
+                and not query.area
+                and (  # noqa: PLR2004
+                    "radius" not in query.shape
+                )
             ):
                 _read_box(query, *options.words(3))
-            case b"BYPOLYGON" if search and left > 1 and not query.shape and (
-                query.member is None and query.middle is None
+            case b"BYPOLYGON" if (
+                search
+                and left > 1
+                and not query.shape
+                and (query.member is None and query.middle is None)
             ):
                 _read_polygon(query, options)
             case _:
@@ -402,7 +406,9 @@ _HISTORY = (
     extract=georadius_keys,
     added={"6.2.0": "any"},
     history=_HISTORY,
-    deprecated=Deprecation("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"),
+    deprecated=Deprecation(
+        "6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"
+    ),
 )
 def georadius(ctx: Context, key: bytes, *words: bytes) -> Reply:
     """Find the members in a circle, or store them. O(N+log(M)) as GEOSEARCH."""
@@ -443,14 +449,11 @@ def georadius_ro(ctx: Context, key: bytes, *words: bytes) -> Reply:
 
 
 @family.command(
-    f"GEORADIUSBYMEMBER_RO key member radius:double {_UNITS} {_WITH} {_COUNT} "
-    "[order: ASC | DESC]",
+    f"GEORADIUSBYMEMBER_RO key member radius:double {_UNITS} {_WITH} {_COUNT} [order: ASC | DESC]",
     READONLY,
     since="3.2.10",
     history=_HISTORY,
-    deprecated=Deprecation(
-        "6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"
-    ),
+    deprecated=Deprecation("6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"),
 )
 def georadiusbymember_ro(ctx: Context, key: bytes, *words: bytes) -> Reply:
     """Find the members in a circle around a member. O(N+log(M)) as GEOSEARCH."""
