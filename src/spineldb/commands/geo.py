@@ -138,12 +138,16 @@ def geoadd(ctx: Context, key: bytes, *words: bytes) -> int:
     )
     if conditions & _ONLY_OLD and key not in ctx.db:
         return 0
-    outcomes = [
-        geo.add(ctx.db, key, score, member, conditions, large) for score, member in positions
-    ]
-    added, moved = outcomes.count(_ADDED), outcomes.count(_MOVED)
+    added = moved = 0
+    try:
+        for score, member in positions:
+            outcome = geo.add(ctx.db, key, score, member, conditions, large)
+            added += outcome == _ADDED
+            moved += outcome == _MOVED
+    finally:  # also when memory runs out on the way: what was done must be known
+        if added + moved:
+            ctx.changed(key, "zadd", added + moved)
     if added + moved:
-        ctx.changed(key, "zadd", added + moved)
         scored = [word for score, member in positions for word in (b"%d" % int(score), member)]
         ctx.propagate(b"ZADD", key, *options, *scored)
     return added + moved if b"CH" in options else added
@@ -191,7 +195,7 @@ def geodist(ctx: Context, key: bytes, member1: bytes, member2: bytes, *unit: byt
 # Searches.
 
 
-def _read_options(  # noqa: C901 - one case for each word of the grammar
+def _read_options(  # noqa: C901, PLR0912 - one case for each word of the grammar
     query: Query, words: Sequence[bytes], zset: SortedSet | None, *, search: bool, store: bytes
 ) -> None:
     """Read what follows the key, or the circle; `store`: GEORADIUS's STORE, or STOREDIST alone."""
@@ -224,14 +228,7 @@ def _read_options(  # noqa: C901 - one case for each word of the grammar
                 search and left > 1 and not query.area and ("width" not in query.shape)
             ):
                 _read_radius(query, options.word(), options.word())
-            case b"BYBOX" if (
-                search
-                and left > 2
-                and not query.area
-                and (  # noqa: PLR2004
-                    "radius" not in query.shape
-                )
-            ):
+            case b"BYBOX" if search and left > 2 and not query.area and "radius" not in query.shape:
                 _read_box(query, *options.words(3))
             case b"BYPOLYGON" if (
                 search
@@ -293,7 +290,10 @@ def _run(ctx: Context, zset: SortedSet | None, query: Query, event: str) -> Repl
         area = query.area
         if area is None:
             middle = query.middle or _member_position(zset, query.member or b"")
-            area = geo.Area(*middle, **query.shape)
+            shape = query.shape
+            area = geo.Area(
+                *middle, shape.get("radius", -1), shape.get("width", 0), shape.get("height", 0)
+            )
         hits = geo.search(zset, area, query.count if query.is_any else 0)
     order = query.order or (b"ASC" if query.count and not query.is_any else b"")
     if order:

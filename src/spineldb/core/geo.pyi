@@ -1,3 +1,5 @@
+from typing import Self
+
 from spineldb.core.keyspace import Database
 from spineldb.core.zsets import SortedSet
 
@@ -10,7 +12,7 @@ class Area:
         width: float = 0,
         height: float = 0,
         corners: list[tuple[float, float]] | None = None,
-    ) -> Area: ...
+    ) -> Self: ...
 
 def search(
     zset: SortedSet, area: Area, limit: int = 0
