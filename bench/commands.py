@@ -17,6 +17,10 @@ TEN = " ".join(f"member:{number:03}" for number in range(10))
 SETS = (f"SADD {{each}} {TEN}",)
 TWO_SETS = (f"SADD {{each}} {TEN}", "SADD other member:003 member:007 member:011 member:012")
 
+SCORED = " ".join(f"{number} member:{number:03}" for number in range(10))
+ZSETS = (f"ZADD {{each}} {SCORED}",)
+TWO_ZSETS = (*ZSETS, "ZADD other 1 member:003 2 member:007 3 member:011 4 member:012")
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -39,6 +43,21 @@ HOT = (
     Command("MSET (10)", "MSET" + " {key} {value}" * 10),
     Command("SADD", "SADD s {value}", NOTHING, is_rebuilt=True),
     Command("SPOP", "SPOP s", ("SADD s {member}",), is_rebuilt=True),
+    Command("ZADD", "ZADD z {number} {value}", NOTHING, is_rebuilt=True),
+    Command("ZPOPMIN", "ZPOPMIN z", ("ZADD z {number} {member}",), is_rebuilt=True),
+    Command("ZRANGE 0 9", "ZRANGE {key} 0 9", ZSETS),
+)
+
+# Measured on one sorted set of a million members.
+LARGE_ZSET = (
+    Command("ZADD", "ZADD z {score} {value}", ("ZADD z {score} {member}",), is_rebuilt=True),
+    Command("ZRANK", "ZRANK z {one}", ("ZADD z {score} {member}",), is_varying=True),
+    Command(
+        "ZRANGE of 100",
+        "ZRANGE z {score} +inf BYSCORE LIMIT 0 100",
+        ("ZADD z {score} {member}",),
+        is_varying=True,
+    ),
 )
 
 STRING_COMMANDS = (
@@ -204,6 +223,42 @@ SET_COMMANDS = (
     Command("SUNIONSTORE", "SUNIONSTORE d {key} other", TWO_SETS),
 )
 
+ZSET_COMMANDS = (
+    Command("ZADD, new key", "ZADD {fresh} 1 {value}", NOTHING),
+    Command("ZADD (10), new key", f"ZADD {{fresh}} {SCORED}", NOTHING, commands=30_000),
+    Command("ZADD, there", "ZADD {key} {number} member:005", ZSETS, is_rebuilt=True),
+    Command("ZCARD", "ZCARD {key}", ZSETS),
+    Command("ZCOUNT", "ZCOUNT {key} 2 7", ZSETS),
+    Command("ZDIFF", "ZDIFF 2 {key} other", TWO_ZSETS),
+    Command("ZDIFFSTORE", "ZDIFFSTORE d 2 {key} other", TWO_ZSETS),
+    Command("ZINCRBY", "ZINCRBY {key} 1.5 member:004", ZSETS, is_rebuilt=True),
+    Command("ZINTER", "ZINTER 2 {key} other", TWO_ZSETS),
+    Command("ZINTERCARD", "ZINTERCARD 2 {key} other", TWO_ZSETS),
+    Command("ZINTERSTORE", "ZINTERSTORE d 2 {key} other", TWO_ZSETS),
+    Command("ZLEXCOUNT", "ZLEXCOUNT {key} - +", ZSETS),
+    Command("ZMPOP", "ZMPOP 1 {each} MIN", ZSETS),
+    Command("ZMSCORE (3)", "ZMSCORE {key} member:001 member:009 {value}", ZSETS),
+    Command("ZPOPMAX", "ZPOPMAX {each}", ZSETS),
+    Command("ZPOPMIN (3)", "ZPOPMIN {each} 3", ZSETS),
+    Command("ZRANDMEMBER", "ZRANDMEMBER {key}", ZSETS),
+    Command("ZRANDMEMBER (3)", "ZRANDMEMBER {key} 3", ZSETS),
+    Command("ZRANGE, by name", "ZRANGE {key} - + BYLEX", ZSETS),
+    Command("ZRANGE, by score", "ZRANGE {key} 2 7 BYSCORE", ZSETS),
+    Command("ZRANGE, with scores", "ZRANGE {key} 0 9 WITHSCORES", ZSETS),
+    Command("ZRANGEBYSCORE", "ZRANGEBYSCORE {key} 2 7", ZSETS),
+    Command("ZRANGESTORE", "ZRANGESTORE d {key} 0 9", ZSETS),
+    Command("ZRANK", "ZRANK {key} member:007", ZSETS),
+    Command("ZREM", "ZREM {each} member:004", ZSETS),
+    Command("ZREMRANGEBYRANK", "ZREMRANGEBYRANK {each} 2 4", ZSETS),
+    Command("ZREMRANGEBYSCORE", "ZREMRANGEBYSCORE {each} 2 4", ZSETS),
+    Command("ZREVRANGE", "ZREVRANGE {key} 0 9", ZSETS),
+    Command("ZREVRANK", "ZREVRANK {key} member:007", ZSETS),
+    Command("ZSCAN", "ZSCAN {key} 0", ZSETS),
+    Command("ZSCORE", "ZSCORE {key} member:007", ZSETS),
+    Command("ZUNION", "ZUNION 2 {key} other", TWO_ZSETS),
+    Command("ZUNIONSTORE", "ZUNIONSTORE d 2 {key} other", TWO_ZSETS),
+)
+
 CONNECTION_COMMANDS = (
     Command("CLIENT ID", "CLIENT ID", NOTHING),
     Command("ECHO", "ECHO {value}", NOTHING),
@@ -219,5 +274,6 @@ FAMILIES = {
     "Geo": GEO_COMMANDS,
     "Keys": KEY_COMMANDS,
     "Sets": SET_COMMANDS,
+    "Sorted sets": ZSET_COMMANDS,
     "Connection": CONNECTION_COMMANDS,
 }

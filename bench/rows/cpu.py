@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 
-from bench.commands import FAMILIES, HOT, Command
+from bench.commands import FAMILIES, HOT, LARGE_ZSET, Command
 from bench.figures import Limit, Row, Sample
 from bench.lab import Lab
 from bench.load import (
@@ -146,6 +146,23 @@ def other_row(command: Command, family: str) -> Row:
     )
 
 
+def large_row(command: Command) -> Row:
+    """Make the row of a command on a sorted set of a million members."""
+
+    def measure_large(lab: Lab) -> dict[str, Sample]:
+        large = replace(command, keys=HOT_KEYS, commands=HOT_COMMANDS[OTHER_PIPELINE])
+        return measure(scaled(large, lab), OTHER_PIPELINE, lab)
+
+    return Row(
+        name=f"cpu.large-zset.{slug(command.name)}",
+        title=command.name,
+        section=f"CPU per command on a sorted set of a million members, P={OTHER_PIPELINE}",
+        unit="µs",
+        limit=Limit(0.7),
+        measure=measure_large,
+    )
+
+
 def scaled(command: Command, lab: Lab) -> Command:
     """Return the command for this kind of run; small datasets stay as they are."""
     keys = command.keys if command.keys <= 1000 else lab.scaled(command.keys)
@@ -157,6 +174,7 @@ def slug(name: str) -> str:
     return "-".join(re.findall(r"\w+", name.lower()))
 
 
+LARGE_ROWS = tuple(large_row(command) for command in LARGE_ZSET)
 HOT_ROWS = tuple(hot_row(command, pipeline) for command in HOT for pipeline in HOT_COMMANDS)
 OTHER_ROWS = tuple(
     other_row(command, family) for family, commands in FAMILIES.items() for command in commands

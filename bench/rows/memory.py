@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from random import Random
 
-from bench.commands import TEN
+from bench.commands import SCORED, TEN
 from bench.companions import Companion
 from bench.figures import Limit, Row, Sample
 from bench.lab import Lab
@@ -152,6 +152,8 @@ ROWS = (
     ),
     key_row("set", "sets of 10 members of 10", Limit(0.85), f"SADD {{each}} {TEN}"),
     element_row("set", "a set", Limit(0.75), "SADD s {member}", "SCARD", "s"),
+    key_row("zset", "sorted sets of 10 members of 10", Limit(0.95), f"ZADD {{each}} {SCORED}"),
+    element_row("zset", "a sorted set", Limit(0.65), "ZADD z {number} {member}", "ZCARD", "z"),
     Row(
         name="memory.given-back",
         title="1 M keys, 90 % deleted at random, a minute later",

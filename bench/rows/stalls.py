@@ -140,6 +140,10 @@ SCENARIOS = {
     "unlink": ("UNLINK of a 512 MB string", Scenario(make_big, remove_big("UNLINK"))),
     "del": ("DEL of a 512 MB string", Scenario(make_big, remove_big("DEL"))),
     "set": ("DEL of a set of 1 M", Scenario(fill_value("SADD s {member}"), remove_value("s"))),
+    "zset": (
+        "DEL of a sorted set of 1 M",
+        Scenario(fill_value("ZADD z {number} {member}"), remove_value("z")),
+    ),
 }
 
 

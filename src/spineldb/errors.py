@@ -469,7 +469,7 @@ class NoSuchMember(CommandError):
     text = "could not decode requested zset member"
 
 
-class CountNotPositive(CommandError):
+class GeoCount(CommandError):
     text = "COUNT must be > 0"
 
 
@@ -570,6 +570,57 @@ class DatabaseTooLarge(CommandError):
 
 class TooManyKeys(CommandError):
     text = "Command '{}' aborted: number of keys ({}) exceeds 'max_set_operation_keys' limit ({})."
+
+
+# Sorted sets.
+
+
+class ScoreNotNumber(CommandError):
+    text = "resulting score is not a number (NaN)"
+
+
+class NewAndOld(CommandError):
+    text = "XX and NX options at the same time are not compatible"
+
+
+class GreaterLessAndNew(CommandError):
+    text = "GT, LT, and/or NX options at the same time are not compatible"
+
+
+class OneIncrement(CommandError):
+    text = "INCR option supports a single increment-element pair"
+
+
+class ScoreBounds(CommandError):
+    text = "min or max is not a float"
+
+
+class NameBounds(CommandError):
+    text = "min or max not valid string range item"
+
+
+class LimitWithRanks(CommandError):
+    text = "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+
+
+class ScoresWithNames(CommandError):
+    text = "syntax error, WITHSCORES not supported in combination with BYLEX"
+
+
+class ValueOutOfRange(CommandError):
+    text = "value is out of range"
+
+
+class CountNotPositive(CommandError):
+    text = "count should be greater than 0"
+
+
+class NoInputKey(CommandError):
+    text = "at least 1 input key is needed for '{}' command"
+
+
+class WeightNotFloat(CommandError):
+    text = "weight value is not a float"
 
 
 # Connections.

@@ -18,12 +18,14 @@ from spineldb.commands import (
     server,
     sets,
     strings,
+    zsets,
 )
 
 #: Every family of the server.
 FAMILIES = (
     strings.family,
     sets.family,
+    zsets.family,
     bitmaps.family,
     hyperloglog.family,
     geo.family,

@@ -169,12 +169,12 @@ cdef int64_t tree_rank(const Tree* tree, const Bound* bound, Spot* spot) noexcep
     cdef const uint32_t* counts
     cdef Leaf* leaf
     cdef int64_t rank = 0
-    cdef int level, slot, i
+    cdef int slot, i
     if ref == 0:
         if spot is not NULL:
             spot.leaf = NULL
         return 0
-    for level in range(tree.height):
+    for _ in range(tree.height):
         node = <const Inner*>at(tree.slabs, ref)
         slot = child_of(tree.slabs, node, bound)
         counts = inner_counts(node)
@@ -396,8 +396,7 @@ cdef void descend_firsts(Tree* tree, const Leaf* leaf) noexcept nogil:
     """The tree's first element is a new one: tell the nodes on its left edge."""
     cdef Inner* node
     cdef Ref ref = tree.root
-    cdef int level
-    for level in range(tree.height):
+    for _ in range(tree.height):
         node = <Inner*>at(tree.slabs, ref)
         inner_scores(node)[0] = leaf_scores(leaf)[0]
         inner_firsts(node)[0] = leaf_refs(leaf)[0]
@@ -776,7 +775,7 @@ cdef int64_t node_faults(const Tree* tree, Ref ref, int levels, list faults,
     cdef const Leaf* leaf = <const Leaf*>node
     cdef int64_t total = 0
     cdef int64_t one
-    cdef int i, below
+    cdef int i
     cdef Ref first
     if levels == 0:
         leaves.append(ref)
@@ -791,7 +790,7 @@ cdef int64_t node_faults(const Tree* tree, Ref ref, int levels, list faults,
             faults.append(f"a child of {one} elements, {inner_counts(node)[i]} counted")
         total += one
         first = inner_children(node)[i]
-        for below in range(levels - 1):
+        for _ in range(levels - 1):
             first = inner_children(<const Inner*>at(tree.slabs, first))[0]
         leaf = <const Leaf*>at(tree.slabs, first)
         if (leaf_refs(leaf)[0] != inner_firsts(node)[i]

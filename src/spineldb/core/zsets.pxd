@@ -49,20 +49,6 @@ cdef enum Outcome:
     MOVED = 3                    # it has another score now
     NOT_A_NUMBER = 4             # the sum is none: nothing was changed
 
-# What a sorted set is to ZUNION and its kin; a plain set, whose members have score 1, as well.
-# The sets' own module fills in `plain_sets`.
-ctypedef int (*EachMember)(void* context, const char* member, size_t size) except -1
-
-cdef struct PlainSets:
-    int64_t (*count)(const uint8_t* entry) noexcept nogil
-    bint (*holds)(Slabs* slabs, const uint8_t* entry, const char* member,
-                  size_t size) noexcept nogil
-    # Members of sets of integers lie in memory that the next one overwrites: `lasting` is False.
-    int (*each)(Slabs* slabs, const uint8_t* entry, EachMember visit, void* context) except -1
-    bint (*lasting)(const uint8_t* entry) noexcept nogil
-
-cdef PlainSets plain_sets
-
 # -- reading: the entry is a sorted set
 
 cdef void zset_open(const Slabs* slabs, const uint8_t* entry, Cursor* cursor) noexcept nogil
@@ -81,6 +67,8 @@ cdef void zset_range(Cursor* cursor, const Bound* low, const Bound* high, bint r
                      int64_t* first, int64_t* last) noexcept nogil
 cdef bint zset_score(const Slabs* slabs, const uint8_t* entry, const char* member, size_t size,
                      double* score) noexcept nogil
+# Does OBJECT ENCODING say skiplist?
+cdef bint zset_called_skiplist(const uint8_t* entry) noexcept nogil
 # The rank of a member, or -1; its score, too.
 cdef int64_t zset_rank_of(const Slabs* slabs, const uint8_t* entry, const char* member,
                           size_t size, double* score) noexcept nogil

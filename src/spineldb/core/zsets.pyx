@@ -78,6 +78,7 @@ cdef enum:
     ELEMENT_MAX = ELEMENT_HEADER + 8 + PACKED_MEMBER_MAX
     AHEAD = 8                    # members fetched ahead of a walk along leaves
 
+cdef uint64_t NOWHERE = ~<uint64_t>0        # no table ever gets so old
 cdef double EXACT = 2147483648.0             # whole scores within take 4 bytes at most
 
 
@@ -415,6 +416,10 @@ cdef inline int form_of(const uint8_t* entry) noexcept nogil:
     return root.form if root is not NULL else value_of(entry, &size)[PACKED_FORM]
 
 
+cdef bint zset_called_skiplist(const uint8_t* entry) noexcept nogil:
+    return form_of(entry) == SKIPLIST
+
+
 cdef inline void bound_of(Bound* bound, double score, const char* member,
                           size_t size) noexcept nogil:
     bound.kind = AT_ELEMENT
@@ -661,13 +666,14 @@ cdef int create(Database db, Found* found, const char* key, size_t key_size, con
         zset.root.bytes = db.slabs.used - used
         put_large(db, found, key, key_size, zset)
     found.expired = False
+    found.place.geometry = NOWHERE           # the place that was looked up is where nothing stood
     db.recount(found.entry, -1)
     return 0
 
 
 cdef int unpack(Database db, Found* found, const uint8_t* without, const Item* item,
                 int form) except -1:
-    """Give a packed set a structure of its own, `without` (may be NULL) one element, with `item`."""
+    """Give a packed set a structure: `without` an element (may be NULL), with `item`."""
     cdef size_t used = db.slabs.used
     cdef size_t size
     cdef const uint8_t* p = value_of(found.entry, &size)
