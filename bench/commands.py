@@ -118,6 +118,48 @@ BITMAP_COMMANDS = (
     Command("SETBIT", "SETBIT {key} {bit} 1"),
 )
 
+SKETCH = ("PFADD {each} e0 e1 e2 e3 e4 e5 e6 e7 e8 e9",)
+LARGE_SKETCH = tuple(
+    "PFADD {each} " + " ".join(f"e{n}" for n in range(first, first + 500))
+    for first in range(0, 5000, 500)
+)
+
+HYPERLOGLOG_COMMANDS = (
+    Command("PFADD", "PFADD {key} {value}", SKETCH, is_rebuilt=True),
+    Command("PFADD, new", "PFADD {fresh} {value}", NOTHING),
+    Command("PFADD, dense", "PFADD {key} {value}", LARGE_SKETCH, keys=100, is_rebuilt=True),
+    Command("PFCOUNT", "PFCOUNT {key}", SKETCH),
+    Command("PFCOUNT (2)", "PFCOUNT {key} {key}", SKETCH, commands=20_000),
+    Command("PFCOUNT (2), dense", "PFCOUNT {key} {key}", LARGE_SKETCH, keys=100, commands=10_000),
+    Command("PFMERGE", "PFMERGE d {key} {key}", SKETCH, commands=20_000),
+    Command("PFMERGE, dense", "PFMERGE d {key} {key}", LARGE_SKETCH, keys=100, commands=10_000),
+)
+
+PLACES = (
+    "GEOADD {each} "
+    + " ".join(f"{2.3 + n / 100:.2f} {48.8 + n / 100:.2f} member-{n:03d}" for n in range(10)),
+)
+
+GEO_COMMANDS = (
+    Command("GEOADD", "GEOADD {key} 2.25 48.85 {value}", PLACES, is_rebuilt=True),
+    Command("GEODIST", "GEODIST {key} member-003 member-007", PLACES),
+    Command("GEOHASH", "GEOHASH {key} member-003", PLACES),
+    Command("GEOPOS", "GEOPOS {key} member-003", PLACES),
+    Command("GEORADIUS", "GEORADIUS {key} 2.35 48.85 10 km", PLACES, commands=20_000),
+    Command(
+        "GEORADIUSBYMEMBER", "GEORADIUSBYMEMBER {key} member-003 10 km", PLACES, commands=20_000
+    ),
+    Command(
+        "GEOSEARCH", "GEOSEARCH {key} FROMLONLAT 2.35 48.85 BYRADIUS 10 km", PLACES, commands=20_000
+    ),
+    Command(
+        "GEOSEARCHSTORE",
+        "GEOSEARCHSTORE d {key} FROMLONLAT 2.35 48.85 BYRADIUS 10 km",
+        PLACES,
+        commands=20_000,
+    ),
+)
+
 KEY_COMMANDS = (
     Command("COPY", "COPY {each} {fresh}"),
     Command("DBSIZE", "DBSIZE"),
@@ -264,6 +306,8 @@ STREAM_COMMANDS = (
 FAMILIES = {
     "Strings": STRING_COMMANDS,
     "Bitmaps": BITMAP_COMMANDS,
+    "HyperLogLogs": HYPERLOGLOG_COMMANDS,
+    "Geo": GEO_COMMANDS,
     "Keys": KEY_COMMANDS,
     "Sets": SET_COMMANDS,
     "Sorted sets": ZSET_COMMANDS,

@@ -408,6 +408,102 @@ class BitfieldReadOnly(CommandError):
     text = "BITFIELD_RO only supports the GET subcommand"
 
 
+# HyperLogLogs.
+
+
+class NotHyperLogLog(CommandError):
+    code = "WRONGTYPE"
+    text = "Key is not a valid HyperLogLog string value."
+
+
+class CorruptHyperLogLog(CommandError):
+    code = "INVALIDOBJ"
+    text = "Corrupted HLL object detected"
+
+
+class NoDebuggedKey(CommandError):
+    text = "The specified key does not exist"
+
+
+class NotSparse(CommandError):
+    text = "HLL encoding is not sparse"
+
+
+class UnknownPfdebug(CommandError):
+    text = "Unknown PFDEBUG subcommand '{}'"
+
+
+class NotOnOrOff(CommandError):
+    text = "Argument must be ON or OFF"
+
+
+class SelfTestFailed(CommandError):
+    code = "TESTFAILED"
+    text = "{}"
+
+
+# Geo.
+
+
+class UnknownUnit(CommandError):
+    text = "unsupported unit provided. please use M, KM, FT, MI"
+
+
+class InvalidPosition(CommandError):
+    text = "invalid longitude,latitude pair {},{}"
+
+
+class NeedNumeric(CommandError):
+    text = "need numeric {}"
+
+
+class NegativeRadius(CommandError):
+    text = "radius cannot be negative"
+
+
+class NegativeBox(CommandError):
+    text = "height or width cannot be negative"
+
+
+class NoSuchMember(CommandError):
+    text = "could not decode requested zset member"
+
+
+class GeoCount(CommandError):
+    text = "COUNT must be > 0"
+
+
+class AnyWithoutCount(CommandError):
+    text = "the ANY argument requires COUNT argument"
+
+
+class GeoFrom(CommandError):
+    text = "exactly one of FROMMEMBER or FROMLONLAT can be specified for {}"
+
+
+class GeoBy(CommandError):
+    text = "exactly one of BYRADIUS and BYBOX can be specified for {}"
+
+
+class GeoStoreShows(CommandError):
+    text = "{} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+
+
+class InvalidCorners(CommandError):
+    text = "invalid number of vertices"
+
+
+class TooFewCorners(CommandError):
+    text = "GEOSEARCH BYPOLYGON must have at least 3 vertices"
+
+
+# Sorting.
+
+
+class NotSortable(CommandError):
+    text = "One or more scores can't be converted into double"
+
+
 # Keys.
 
 

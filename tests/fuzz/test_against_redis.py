@@ -24,7 +24,7 @@ from tests.support.requests import NEVER, Requests
 from tests.support.wire import Fault, encoded, pipeline, value
 
 TABLE = CommandTable(commands.FAMILIES)
-GROUPS = {"string", "bitmap", "generic", "server", "set", "sorted-set"}
+GROUPS = {"string", "bitmap", "hyperloglog", "generic", "server", "set", "sorted-set"}
 BATCH = 50
 SLACK_MS = 2000  # between deadlines made from spans
 
@@ -36,7 +36,7 @@ FIRST_SEED = int(os.environ.get("SPINELDB_FUZZ_SEED", "1"))
 SKIPPED = NEVER | {
     "delifeq", "msetex", "info", "time", "role", "config", "object|help", "randomkey",
     "object|idletime", "object|freq", "lolwut", "memory", "latency", "slowlog", "commandlog",
-    "module", "debug", "command", "client", "dbsize", "lastsave",
+    "module", "debug", "command", "client", "dbsize", "lastsave", "pfselftest",
     "spop", "srandmember", "zrandmember", "bzpopmin", "bzpopmax", "bzmpop",
 }  # fmt: skip
 #: What damage may leave of a request, and only the real server knows.

@@ -270,6 +270,7 @@ _BY_NAME: dict[str, list[bytes]] = {
     "type": [b"string", b"hash", b"nothing", b"STRING"],
     "bit": [b"0", b"1", b"0", b"1", b"2"],
     "section": [b"all", b"everything", b"server", b"KEYSPACE", b"default", b"nothing"],
+    "subcommand": [b"GETREG", b"decode", b"ENCODING", b"TODENSE", b"nothing"],  # of PFDEBUG
     "parameter": [b"*", b"maxmemory", b"save", b"*max*", b"port"],
     "command-name": [b"get", b"client|kill", b"SET", b"nothing"],
     "command": [b"get", b"SET", b"msetex", b"bitfield", b"nothing"],
