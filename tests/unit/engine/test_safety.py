@@ -42,32 +42,6 @@ def test_mget_is_refused_with_too_many_keys(party: Party, guest: Guest) -> None:
     assert len(guest.say("KEYS *")) == 3
 
 
-def test_a_set_operation_is_refused_with_too_many_keys(party: Party, guest: Guest) -> None:
-    party.engine.safety.limit(0, 2)
-    guest.say("SADD s x")
-    assert guest.say("SINTER s s") == [b"x"]
-    assert guest.say("SUNIONSTORE d s s") == 1
-    assert guest.say("SDIFFSTORE d s s s") == (
-        "ERR Command 'sdiffstore' aborted: number of keys (3) exceeds 'max_set_operation_keys' "
-        "limit (2)."
-    )
-
-
-def test_a_large_set_is_not_read_whole(party: Party, guest: Guest) -> None:
-    party.engine.safety.limit(2, 0)
-    guest.say("SADD s x y z")
-    guest.say("SADD small x")
-    refused = (
-        "ERR Command '{}' on key 's' aborted: collection size (3) exceeds "
-        "'max_collection_scan_keys' limit (2). Use SCAN-family commands instead."
-    )
-    assert guest.say("SMEMBERS s") == refused.format("smembers")
-    assert guest.say("SINTER small s") == refused.format("sinter")
-    assert guest.say("SUNIONSTORE s small") == 1  # what is overwritten is not read
-    assert guest.say("SMEMBERS s") == [b"x"]
-    assert guest.say("SMEMBERS missing") == []
-
-
 def test_a_limit_is_the_most_that_may_be_read(party: Party, guest: Guest) -> None:
     party.engine.safety.limit(3, 3)
     assert len(guest.say("KEYS *")) == 3
