@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spineldb.commands import (
     bitmaps,
+    bloom,
     client,
     command,
     config,
@@ -21,6 +22,7 @@ from spineldb.commands import (
 FAMILIES = (
     strings.family,
     bitmaps.family,
+    bloom.family,
     keys.family,
     databases.family,
     connection.family,

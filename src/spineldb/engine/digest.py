@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
-from spineldb.core import strings
+from spineldb.core import extensions, strings
 from spineldb.core.entry import Kind
 
 if TYPE_CHECKING:
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 
 EMPTY = bytes(20)
 
-# The numbers that Redis gives to the types of values.
-_TYPES = {Kind.STRING: 0, Kind.LIST: 1, Kind.SET: 2, Kind.ZSET: 3, Kind.HASH: 4, Kind.STREAM: 6}
+# The numbers that Redis gives to the types of values. (Values of its modules are all alike to it.)
+_TYPES = {
+    Kind.STRING: 0,
+    Kind.LIST: 1,
+    Kind.SET: 2,
+    Kind.ZSET: 3,
+    Kind.HASH: 4,
+    Kind.EXTENSION: 5,
+    Kind.STREAM: 6,
+}
 
 
 def xored(digest: bytes, data: bytes) -> bytes:
@@ -43,7 +51,11 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     if kind is Kind.NONE:
         return None
     digest = mixed(digest, _TYPES[kind].to_bytes(4))
-    digest = mixed(digest, strings.get(database, key) or b"")
+    if kind is Kind.EXTENSION:
+        for piece in extensions.pieces_of(database, key):
+            digest = mixed(digest, piece)
+    else:
+        digest = mixed(digest, strings.get(database, key) or b"")
     return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
 
 
