@@ -727,6 +727,7 @@ class ShutdownFailed(CommandError):
 class Bloom(CommandError):
     """An error of a filter; `spinel` is its text with `probabilistic_errors = "spinel"`."""
 
+    text = "invalid filter argument"
     spinel: ClassVar[str] = ""
 
     def reworded(self) -> CommandError:

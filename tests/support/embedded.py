@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from spineldb.core import probe_data, strings
+from spineldb.core import extensions, probe_data, strings
 from spineldb.core.connection import Connection, Network
+from spineldb.core.entry import Kind
 from spineldb.server.composition import compose
 from tests.support.wire import Fault, check_reply, encoded, split_replies, value
 
@@ -65,8 +66,11 @@ class Embedded:
             cursor = 0
             while True:
                 cursor, some = database.scan(cursor)
-                for key, _kind, deadline in some:
-                    value = strings.get(database, key)
+                for key, kind, deadline in some:
+                    if kind == Kind.EXTENSION:
+                        value = b"".join(extensions.pieces_of(database, key)) or None
+                    else:
+                        value = strings.get(database, key)
                     if value is not None:
                         found[database.index, key] = (value, deadline)
                 if cursor == 0:
