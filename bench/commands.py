@@ -93,6 +93,20 @@ BITMAP_COMMANDS = (
     Command("SETBIT", "SETBIT {key} {bit} 1"),
 )
 
+# On one filter, beside a server that has loaded RedisBloom; the others are left out.
+FILTER = ("BF.RESERVE f 0.01 1000000", "BF.MADD f" + " {each}" * 10)
+BLOOM_COMMANDS = (
+    Command("BF.ADD", "BF.ADD f {value}", FILTER),
+    Command("BF.ADD, creating", "BF.ADD {fresh} x", NOTHING),
+    Command("BF.CARD", "BF.CARD f", FILTER),
+    Command("BF.EXISTS", "BF.EXISTS f {key}", FILTER),
+    Command("BF.EXISTS, missing", "BF.EXISTS f {value}", FILTER),
+    Command("BF.INFO", "BF.INFO f SIZE", FILTER),
+    Command("BF.INSERT", "BF.INSERT f ITEMS {value}", FILTER),
+    Command("BF.MADD (10)", "BF.MADD f" + " {value}" * 10, FILTER, commands=30_000),
+    Command("BF.MEXISTS (10)", "BF.MEXISTS f" + " {key}" * 10, FILTER, commands=30_000),
+)
+
 KEY_COMMANDS = (
     Command("COPY", "COPY {each} {fresh}"),
     Command("DBSIZE", "DBSIZE"),
@@ -142,6 +156,7 @@ CONNECTION_COMMANDS = (
 FAMILIES = {
     "Strings": STRING_COMMANDS,
     "Bitmaps": BITMAP_COMMANDS,
+    "Bloom filters": BLOOM_COMMANDS,
     "Keys": KEY_COMMANDS,
     "Connection": CONNECTION_COMMANDS,
 }
