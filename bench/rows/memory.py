@@ -22,6 +22,7 @@ SIZES = [500_000 + step * 500 // 7 * 1000 for step in range(8)]
 VALUES = {10: Limit(0.7), 64: Limit(0.8), 1024: Limit(0.98)}
 KEYS_DELETED_FROM = 1_000_000
 KEYS_LEFT = 100_000
+KEYS_JUDGED = 1_000_000
 IDLE_CONNECTIONS = 10_000
 BATCH = 100
 
@@ -50,6 +51,30 @@ def growth_per_key(lab: Lab, server: Server, template: Template) -> list[float]:
         time.sleep(lab.seconds(0.5, 0.05))
         figures.append((server.resident_bytes() - empty) / size)
     return figures
+
+
+def misjudged(lab: Lab, template: Template) -> dict[str, Sample]:
+    """Measure by how much the growth of `used_memory` differs from that of the resident set.
+
+    In per cent of the latter, at a million keys.
+    """
+    samples: dict[str, Sample] = {}
+    for program in lab.programs:
+        with Server(program) as server:
+            empty = server.resident_bytes(), used_memory(server)
+            fill(server.control, template, 0, lab.scaled(KEYS_JUDGED))
+            time.sleep(lab.seconds(0.5, 0.05))
+            grown, believed = server.resident_bytes() - empty[0], used_memory(server) - empty[1]
+        samples[program.name] = Sample(100 * abs(believed / grown - 1))
+    return samples
+
+
+def used_memory(server: Server) -> int:
+    """Return what a server says that it uses."""
+    info = server.control.ask("INFO", "memory")
+    assert isinstance(info, bytes)
+    fields = dict(line.split(b":", 1) for line in info.split(b"\r\n") if b":" in line)
+    return int(fields[b"used_memory"])
 
 
 def given_back(lab: Lab) -> dict[str, Sample]:
@@ -105,6 +130,24 @@ def idle_connections(lab: Lab) -> dict[str, Sample]:
     return {name: Sample(size / count) for name, size in grown.items()}
 
 
+def judged_row(name: str, title: str, request: str) -> Row:
+    """Make a row of what a server believes of its memory."""
+    return Row(
+        name=f"memory.judged.{name}",
+        title=f"used_memory against growth of the resident set, 1 M keys, {title}",
+        section="What a server believes of its memory: how far off",
+        unit="%",
+        limit=Limit(10, relative=False),
+        measure=lambda lab: misjudged(lab, Template(request)),
+    )
+
+
+JUDGED = (
+    ("string", "values of 10", "SET {each} xxxxxxxxxx"),
+    ("deadline", "values of 10, a deadline each", "SET {each} xxxxxxxxxx EX {seconds}"),
+)
+
+
 def key_row(name: str, title: str, limit: Limit, request: str) -> Row:
     """Make a row of memory per key."""
     return Row(
@@ -128,6 +171,7 @@ ROWS = (
         Limit(0.65),
         "SET {each} xxxxxxxxxx EX {seconds}",
     ),
+    *(judged_row(name, title, request) for name, title, request in JUDGED),
     Row(
         name="memory.given-back",
         title="1 M keys, 90 % deleted at random, a minute later",
