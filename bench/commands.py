@@ -160,6 +160,20 @@ GEO_COMMANDS = (
     ),
 )
 
+# On one filter, beside a server that has loaded RedisBloom; the others are left out.
+FILTER = ("BF.RESERVE f 0.01 1000000", "BF.MADD f" + " {each}" * 10)
+BLOOM_COMMANDS = (
+    Command("BF.ADD", "BF.ADD f {value}", FILTER),
+    Command("BF.ADD, creating", "BF.ADD {fresh} x", NOTHING),
+    Command("BF.CARD", "BF.CARD f", FILTER),
+    Command("BF.EXISTS", "BF.EXISTS f {key}", FILTER),
+    Command("BF.EXISTS, missing", "BF.EXISTS f {value}", FILTER),
+    Command("BF.INFO", "BF.INFO f SIZE", FILTER),
+    Command("BF.INSERT", "BF.INSERT f ITEMS {value}", FILTER),
+    Command("BF.MADD (10)", "BF.MADD f" + " {value}" * 10, FILTER, commands=30_000),
+    Command("BF.MEXISTS (10)", "BF.MEXISTS f" + " {key}" * 10, FILTER, commands=30_000),
+)
+
 KEY_COMMANDS = (
     Command("COPY", "COPY {each} {fresh}"),
     Command("DBSIZE", "DBSIZE"),
@@ -308,6 +322,7 @@ FAMILIES = {
     "Bitmaps": BITMAP_COMMANDS,
     "HyperLogLogs": HYPERLOGLOG_COMMANDS,
     "Geo": GEO_COMMANDS,
+    "Bloom filters": BLOOM_COMMANDS,
     "Keys": KEY_COMMANDS,
     "Sets": SET_COMMANDS,
     "Sorted sets": ZSET_COMMANDS,

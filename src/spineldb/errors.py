@@ -1053,3 +1053,144 @@ class IdCountMismatch(CommandError):
 
 class IdCountNotPositive(CommandError):
     text = "Number of IDs must be a positive integer"
+
+
+# -- Bloom filters: in RedisBloom's words, and the original's where it has other ones --------------
+
+
+class Bloom(CommandError):
+    """An error of a filter; `spinel` is its text with `probabilistic_errors = "spinel"`."""
+
+    text = "invalid filter argument"
+    spinel: ClassVar[str] = ""
+
+    def reworded(self) -> CommandError:
+        """Return the error in the original's words."""
+        return Custom(f"ERR {self.spinel}") if self.spinel else self
+
+
+BLOOM_RATE = "Invalid request: error rate must be between 0 and 1"
+BLOOM_CAPACITY = "Invalid request: capacity must be between 1 and 1073741824"
+
+
+class BloomExists(Bloom):
+    text = "item exists"
+    spinel = "Key already exists"
+
+
+class BloomNotFound(Bloom):
+    text = "not found"
+    spinel = "Key not found"
+
+
+class BloomBadRate(Bloom):
+    text = "bad error rate"
+    spinel = BLOOM_RATE
+
+
+class BloomRateRange(Bloom):
+    text = "(0 < error rate range < 1) "
+    spinel = BLOOM_RATE
+
+
+class BloomBadCapacity(Bloom):
+    text = "bad capacity"
+    spinel = BLOOM_CAPACITY
+
+
+class BloomCapacityRange(Bloom):
+    text = "(capacity should be larger than 0)"
+    spinel = BLOOM_CAPACITY
+
+
+class BloomNoExpansion(Bloom):
+    text = "no expansion"
+
+
+class BloomBadExpansion(Bloom):
+    text = "bad expansion"
+
+
+class BloomExpansionRange(Bloom):
+    text = "expansion should be greater or equal to 1"
+
+
+class BloomNonScaling(Bloom):
+    text = "Nonscaling filters cannot expand"
+
+
+class BloomInsertRate(Bloom):
+    text = "Bad error rate"
+    spinel = BLOOM_RATE
+
+
+class BloomInsertCapacity(Bloom):
+    text = "Bad capacity"
+    spinel = BLOOM_CAPACITY
+
+
+class BloomInsertExpansion(Bloom):
+    text = "Bad expansion"
+    spinel = BloomBadExpansion.text
+
+
+class BloomInsertRange(Bloom):
+    """A number of BF.INSERT that is out of range; `reworded` needs to know which."""
+
+    text = "Bad argument received"
+
+    def __init__(self, cause: Bloom) -> None:
+        super().__init__()
+        self._cause = cause
+
+    def reworded(self) -> CommandError:
+        """Return what BF.RESERVE says of the same number, in the original's words."""
+        return self._cause.reworded()
+
+
+class BloomUnknownWord(Bloom):
+    text = "Unknown argument received"
+
+    def reworded(self) -> CommandError:
+        """Return the error that other commands have for a word they do not know."""
+        return Syntax()
+
+
+class BloomOtherParameters(CommandError):
+    text = "Invalid request: Cannot change parameters of an existing filter"
+
+
+class BloomFull(CommandError):
+    text = "non scaling filter is full"
+
+
+class BloomNotInserted(CommandError):
+    text = "problem inserting into filter"
+
+
+class BloomNotCreated(CommandError):
+    text = "could not create filter"
+
+
+class BloomTooLarge(CommandError):
+    text = "capacity is too large"
+
+
+class BloomInformation(CommandError):
+    text = "Invalid information value"
+
+
+class BloomIterator(CommandError):
+    text = "Second argument must be numeric"
+
+
+class BloomBadData(CommandError):
+    text = "received bad data"
+
+
+class BloomBadOffset(CommandError):
+    text = "invalid offset - no link found"
+
+
+class BloomBadChunk(CommandError):
+    text = "invalid chunk - Too big for current filter"

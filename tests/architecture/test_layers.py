@@ -33,6 +33,8 @@ MAP = """
     core.entry
     core.packed core.chunks core.tree
     core.keyspace
+    core.extensions
+    core.bloom
     core.strings core.lists core.hashes core.sets core.streams
     core.zsets
     core.effects

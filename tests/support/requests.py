@@ -121,7 +121,10 @@ class Requests:
         chance = self.chance
         name = [word.encode() for word in command.name.split("|")]
         if chance.random() < 0.5:
-            name[0] = bytes(chance.choice((byte, byte ^ 32)) for byte in name[0])
+            name[0] = bytes(
+                chance.choice((byte, byte ^ 32)) if chr(byte).isalpha() else byte
+                for byte in name[0]
+            )
         words = self.words(command.arguments)
         if command.key_specs and b"numkeys" in words:
             words = self.counted(words, command)
@@ -269,6 +272,10 @@ _BY_NAME: dict[str, list[bytes]] = {
     "milliseconds": [b"1000000", b"100000000", b"1", b"0", b"-1"],
     "type": [b"string", b"hash", b"nothing", b"STRING"],
     "bit": [b"0", b"1", b"0", b"1", b"2"],
+    "error_rate": [b"0.01", b"0.1", b"0.9", b"1e-9"],
+    "error": [b"0.01", b"0.1", b"0.9", b"1e-9"],
+    "capacity": [b"1", b"3", b"10", b"1000"],
+    "iterator": [b"0", b"1", b"9", b"2000"],
     "section": [b"all", b"everything", b"server", b"KEYSPACE", b"default", b"nothing"],
     "subcommand": [b"GETREG", b"decode", b"ENCODING", b"TODENSE", b"nothing"],  # of PFDEBUG
     "parameter": [b"*", b"maxmemory", b"save", b"*max*", b"port"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spineldb.commands import (
     bitmaps,
+    bloom,
     client,
     command,
     config,
@@ -31,6 +32,7 @@ FAMILIES = (
     bitmaps.family,
     hyperloglog.family,
     geo.family,
+    bloom.family,
     keys.family,
     databases.family,
     connection.family,

@@ -51,6 +51,7 @@ EVENT_CLASSES = {
     }.items()
     for name in names.split()
 }
+EVENT_CLASSES[""] = 0                        # a change of which Redis publishes nothing
 
 
 cdef class Sink:

@@ -104,8 +104,8 @@ cdef size_t DEBT_BYTES = <size_t>64 << 20            # waiting to be freed: writ
 cdef size_t DEBT_SHARE = 10                          # or above this share of what is used, but not
 cdef size_t DEBT_MINIMUM = <size_t>16 << 20          # before this: released blocks serve new values
 
-#: TYPE's names by kind, in the order of `Kind`.
-KIND_NAMES = (b"none", b"string", b"list", b"set", b"zset", b"hash", b"stream", b"extension")
+#: TYPE's names by kind, in the order of `Kind`. Extensions have names of their own.
+KIND_NAMES = (b"none", b"string", b"list", b"set", b"zset", b"hash", b"stream")
 
 
 cdef int size_bin(size_t size) noexcept nogil:
@@ -473,7 +473,7 @@ cdef class Database:
         return {(1 << n) >> 1: bins[n] for n in range(SIZE_BINS) if bins[n]}
 
     def kind(self, bytes key) -> int:
-        """Return the kind of a key's value (an index of `KIND_NAMES`), 0 if there is none."""
+        """Return the kind of a key's value (a `Kind`), 0 if there is none."""
         cdef Found found
         cdef uint8_t* entry = self.named(key, &found)
         return 0 if entry is NULL else entry[0] & KIND_MASK

@@ -12,7 +12,7 @@ from decimal import Decimal
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
-from spineldb.core import strings
+from spineldb.core import extensions, strings
 from spineldb.core.entry import Kind
 from spineldb.core.numbers import double_to_text
 from spineldb.core.sets import Set
@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 
 EMPTY = bytes(20)
 
-# The numbers that Redis gives to the types of values.
-_TYPES = {Kind.STRING: 0, Kind.LIST: 1, Kind.SET: 2, Kind.ZSET: 3, Kind.HASH: 4, Kind.STREAM: 6}
+# The numbers that Redis gives to the types of values. (Values of its modules are all alike to it.)
+_TYPES = {
+    Kind.STRING: 0,
+    Kind.LIST: 1,
+    Kind.SET: 2,
+    Kind.ZSET: 3,
+    Kind.HASH: 4,
+    Kind.EXTENSION: 5,
+    Kind.STREAM: 6,
+}
 
 
 def xored(digest: bytes, data: bytes) -> bytes:
@@ -63,6 +71,8 @@ def _ordered(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:
         for name, fields in Stream(database, key).entries():
             yield name.replace(b"-", b".")
             yield from fields
+    elif kind is Kind.EXTENSION:
+        yield from extensions.pieces_of(database, key)
 
 
 def _unordered(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:

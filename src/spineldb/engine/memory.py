@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spineldb import clock, errors
+from spineldb.engine.arguments import INT64_MAX
 from spineldb.observability.process import human, resident_bytes, system_bytes
 
 if TYPE_CHECKING:
+    from spineldb.config.settings import Settings
     from spineldb.core.dispatch import Command
     from spineldb.core.keyspace import Keyspace
     from spineldb.core.session import Session
@@ -53,6 +55,15 @@ class Memory:
         if used > self.peak:
             self.peak = used
             self.peak_at = clock.unix_ms() // 1000
+
+    def room(self, settings: Settings) -> int:
+        """How many more bytes `maxmemory` allows at once; where keys are evicted, all of them."""
+        limit = settings.maxmemory
+        if limit == 0:
+            return INT64_MAX
+        if settings.text("maxmemory-policy") != "noeviction":
+            return limit
+        return max(limit - self._keyspace.used_memory + self._keyspace.owed_memory, 0)
 
     def reset_peak(self) -> None:
         """Forget the greatest use (CONFIG RESETSTAT)."""

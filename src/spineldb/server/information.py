@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from spineldb import clock
 from spineldb.core.entry import Kind
 from spineldb.engine.introspection import Fields, Section
+from spineldb.engine.modules import MODULES
 from spineldb.observability.process import (
     cpu_seconds,
     human,
@@ -288,7 +289,7 @@ def _cpu(server: Server) -> Fields:
 
 def _modules(server: Server) -> Fields:
     del server
-    return ()
+    return (("module", module.field) for module in MODULES)
 
 
 def _commands(server: Server) -> Iterable[Command]:
