@@ -291,6 +291,18 @@ class NotFinite(CommandError):
     text = "increment would produce NaN or Infinity"
 
 
+class IncrementNotFinite(CommandError):
+    text = "value is NaN or Infinity"
+
+
+class HashNotInteger(CommandError):
+    text = "hash value is not an integer"
+
+
+class HashNotFloat(CommandError):
+    text = "hash value is not a float"
+
+
 class NoSuchKey(CommandError):
     text = "no such key"
 

@@ -10,6 +10,7 @@ from spineldb.commands import (
     connection,
     databases,
     debug,
+    hashes,
     keys,
     memory,
     observing,
@@ -21,6 +22,7 @@ from spineldb.commands import (
 FAMILIES = (
     strings.family,
     bitmaps.family,
+    hashes.family,
     keys.family,
     databases.family,
     connection.family,

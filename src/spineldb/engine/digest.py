@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from spineldb.core import strings
 from spineldb.core.entry import Kind
+from spineldb.core.hashes import Hash
 
 if TYPE_CHECKING:
     from spineldb.core.keyspace import Database
@@ -43,8 +44,20 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     if kind is Kind.NONE:
         return None
     digest = mixed(digest, _TYPES[kind].to_bytes(4))
-    digest = mixed(digest, strings.get(database, key) or b"")
+    if kind is Kind.HASH:
+        digest = _of_hash(database, key, digest)
+    else:
+        digest = mixed(digest, strings.get(database, key) or b"")
     return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
+
+
+def _of_hash(database: Database, key: bytes, digest: bytes) -> bytes:
+    for name, value, deadline in Hash(database, key).fields():
+        field = mixed(mixed(EMPTY, name), value)
+        if deadline >= 0:
+            field = xored(field, b"!!hexpire!!")
+        digest = xored(digest, field)
+    return digest
 
 
 def of_dataset(databases: Iterable[Database]) -> bytes:
