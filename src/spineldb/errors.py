@@ -303,6 +303,26 @@ class HashNotFloat(CommandError):
     text = "hash value is not a float"
 
 
+class NegativeExpire(CommandError):
+    text = "invalid expire time, must be >= 0"
+
+
+class FieldsMissing(CommandError):
+    text = "Mandatory argument FIELDS is missing or not at the right position"
+
+
+class FieldsMismatch(CommandError):
+    text = "The `numfields` parameter must match the number of arguments"
+
+
+class FieldsAboveZero(CommandError):
+    text = "Parameter `numFields` should be greater than 0"
+
+
+class FieldsPositive(CommandError):
+    text = "Number of fields must be a positive integer"
+
+
 class NoSuchKey(CommandError):
     text = "no such key"
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from spineldb import errors
 from spineldb.core import hot_hashes
+from spineldb.core.hashes import Hash
+from spineldb.engine import arguments
 from spineldb.engine.command import (
     ACCESS,
     DELETE,
@@ -17,7 +23,12 @@ from spineldb.engine.command import (
     Family,
 )
 
+if TYPE_CHECKING:
+    from spineldb.engine.context import Context
+
 family = Family("hash")
+
+LATEST_MS = 2**46 - 1  # the latest deadline of a field
 
 ANY_ORDER = ("nondeterministic_output_order",)
 
@@ -191,3 +202,285 @@ def hincrbyfloat(key: bytes, field: bytes, increment: bytes) -> bytes:
 
     What is propagated is the sum. The field keeps its deadline. O(1).
     """
+
+
+@family.command(
+    "HSCAN key cursor:integer [MATCH pattern] [COUNT count:integer] [NOVALUES]",
+    READONLY,
+    since="2.8.0",
+    tips=("nondeterministic_output",),
+)
+def hscan(ctx: Context, key: bytes, position: bytes, *options: bytes) -> list[object]:
+    """Return some fields of a hash, and the cursor with which to ask for more.
+
+    A small hash is returned whole. O(1) for a call, O(N) for all.
+    """
+    cursor = arguments.cursor(position)
+    found = ctx.read(key, Hash)
+    if found is None:
+        return [b"0", []]
+    pattern, count, values = b"*", 10, True
+    cursor_of = arguments.Options(options)
+    while cursor_of:
+        match cursor_of.keyword():
+            case b"MATCH":
+                pattern = cursor_of.word()
+            case b"COUNT":
+                count = cursor_of.integer()
+                if count < 1:
+                    raise errors.Syntax
+            case b"NOVALUES":
+                values = False
+            case _:
+                raise errors.Syntax
+    following, fields = found.scan(cursor, count)
+    listed: list[bytes] = []
+    for name, value, _ in fields:
+        if pattern == b"*" or arguments.glob(pattern, name):
+            listed += (name, value) if values else (name,)
+    return [b"%d" % following, listed]
+
+
+# Deadlines of fields.
+
+
+def _fields(words: Sequence[bytes], wrong: type[errors.CommandError]) -> Sequence[bytes]:
+    """Read `FIELDS numfields field ...`."""
+    if len(words) < 2 or words[0].upper() != b"FIELDS":
+        raise errors.FieldsMissing
+    try:
+        count = arguments.ranged(words[1], 1)
+    except errors.CommandError:
+        raise wrong from None
+    if count != len(words) - 2:
+        raise errors.FieldsMismatch
+    return words[2:]
+
+
+def _stands(condition: bytes, deadline: int, current: int) -> bool:
+    """May `deadline` replace the current one, if -1 (none) counts as never?"""
+    match condition:
+        case b"NX":
+            return current < 0
+        case b"XX":
+            return current >= 0
+        case b"GT":
+            return 0 <= current < deadline
+        case b"LT":
+            return current < 0 or deadline < current
+    return True
+
+
+def _deadline(raw: bytes, unit: tuple[str, int, bool], now_ms: int) -> int:
+    """Read the time of HEXPIRE and its kin as Unix milliseconds."""
+    name, scale, absolute = unit
+    value = arguments.integer(raw)
+    if value < 0:
+        raise errors.NegativeExpire
+    deadline = value * scale + (0 if absolute else now_ms)
+    if deadline > LATEST_MS:
+        raise errors.InvalidExpire(name)
+    return deadline
+
+
+def _set_deadline(fields: Hash, field: bytes, deadline: int) -> None:
+    """Give a field its deadline; -1: it is past already."""
+    if deadline < 0:
+        fields.delete(field)
+    else:
+        fields.expire_at(field, deadline)
+
+
+def _expire(
+    ctx: Context, key: bytes, raw: bytes, words: Sequence[bytes], unit: tuple[str, int, bool]
+) -> list[int]:
+    found = ctx.db.find(key, Hash)
+    if found is not None:
+        found.bury(ctx.effects)
+    deadline = _deadline(raw, unit, ctx.keyspace.now_ms)
+    condition = words[0].upper()
+    if condition in {b"NX", b"XX", b"GT", b"LT"}:
+        words = words[1:]
+    else:
+        condition = b""
+    fields = _fields(words, errors.FieldsAboveZero)
+    past = deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury
+    answers: list[int] = []
+    touched: list[bytes] = []
+    for field in fields:
+        current = None if found is None else found.deadline(field)
+        if found is None or current is None:
+            answers.append(-2)
+        elif not _stands(condition, deadline, current):
+            answers.append(0)
+        else:
+            touched.append(field)
+            answers.append(2 if past else 1)
+            _set_deadline(found, field, -1 if past else deadline)
+    if touched and past:
+        ctx.changed(key, "hdel", len(touched))
+        ctx.propagate(b"HDEL", key, *touched)
+    elif touched:
+        ctx.changed(key, "hexpire", len(touched))
+        count = b"%d" % len(touched)
+        ctx.propagate(b"HPEXPIREAT", key, b"%d" % deadline, b"FIELDS", count, *touched)
+    return answers
+
+
+def _times(
+    ctx: Context, key: bytes, words: Sequence[bytes], shown: Callable[[int], int]
+) -> list[int]:
+    found = ctx.read(key, Hash)
+    fields = _fields(words, errors.FieldsPositive)
+    answers = []
+    for field in fields:
+        deadline = None if found is None else found.deadline(field)
+        answers.append(-2 if deadline is None else -1 if deadline < 0 else shown(deadline))
+    return answers
+
+
+@family.command(
+    "HEXPIRE key seconds:integer [condition: NX | XX | GT | LT] FIELDS "
+    "<fields: numfields:integer field [field ...]>",
+    WRITE | FAST,
+    since="7.4.0",
+    key=UPDATE,
+)
+def hexpire(ctx: Context, key: bytes, time: bytes, *words: bytes) -> list[int]:
+    """Have fields of a hash expire in so many seconds. O(N) in the fields given."""
+    return _expire(ctx, key, time, words, ("hexpire", 1000, False))
+
+
+@family.command(
+    "HPEXPIRE key milliseconds:integer [condition: NX | XX | GT | LT] FIELDS "
+    "<fields: numfields:integer field [field ...]>",
+    WRITE | FAST,
+    since="7.4.0",
+    key=UPDATE,
+)
+def hpexpire(ctx: Context, key: bytes, time: bytes, *words: bytes) -> list[int]:
+    """Have fields of a hash expire in so many milliseconds. O(N) in the fields given."""
+    return _expire(ctx, key, time, words, ("hpexpire", 1, False))
+
+
+@family.command(
+    "HEXPIREAT key unix-time-seconds:unix-time [condition: NX | XX | GT | LT] FIELDS "
+    "<fields: numfields:integer field [field ...]>",
+    WRITE | FAST,
+    since="7.4.0",
+    key=UPDATE,
+)
+def hexpireat(ctx: Context, key: bytes, time: bytes, *words: bytes) -> list[int]:
+    """Have fields of a hash expire at a Unix time in seconds. O(N) in the fields given."""
+    return _expire(ctx, key, time, words, ("hexpireat", 1000, True))
+
+
+@family.command(
+    "HPEXPIREAT key unix-time-milliseconds:unix-time [condition: NX | XX | GT | LT] FIELDS "
+    "<fields: numfields:integer field [field ...]>",
+    WRITE | FAST,
+    since="7.4.0",
+    key=UPDATE,
+)
+def hpexpireat(ctx: Context, key: bytes, time: bytes, *words: bytes) -> list[int]:
+    """Have fields of a hash expire at a Unix time in milliseconds. O(N) in the fields given."""
+    return _expire(ctx, key, time, words, ("hpexpireat", 1, True))
+
+
+@family.command(
+    "HTTL key FIELDS <fields: numfields:integer field [field ...]>",
+    READONLY | FAST,
+    since="7.4.0",
+    tips=("nondeterministic_output",),
+)
+def httl(ctx: Context, key: bytes, *words: bytes) -> list[int]:
+    """Tell in how many seconds fields expire.
+
+    -1 if never, -2 without the field. O(N) in the fields given.
+    """
+    return _times(ctx, key, words, lambda at: (at - ctx.keyspace.now_ms + 999) // 1000)
+
+
+@family.command(
+    "HPTTL key FIELDS <fields: numfields:integer field [field ...]>",
+    READONLY | FAST,
+    since="7.4.0",
+    tips=("nondeterministic_output",),
+)
+def hpttl(ctx: Context, key: bytes, *words: bytes) -> list[int]:
+    """Tell in how many milliseconds fields expire.
+
+    -1 if never, -2 without the field. O(N) in the fields given.
+    """
+    return _times(ctx, key, words, lambda at: at - ctx.keyspace.now_ms)
+
+
+@family.command(
+    "HEXPIRETIME key FIELDS <fields: numfields:integer field [field ...]>",
+    READONLY | FAST,
+    since="7.4.0",
+)
+def hexpiretime(ctx: Context, key: bytes, *words: bytes) -> list[int]:
+    """Tell when fields expire, in Unix seconds.
+
+    -1 if never, -2 without the field. O(N) in the fields given.
+    """
+    return _times(ctx, key, words, lambda at: (at + 999) // 1000)
+
+
+@family.command(
+    "HPEXPIRETIME key FIELDS <fields: numfields:integer field [field ...]>",
+    READONLY | FAST,
+    since="7.4.0",
+)
+def hpexpiretime(ctx: Context, key: bytes, *words: bytes) -> list[int]:
+    """Tell when fields expire, in Unix milliseconds.
+
+    -1 if never, -2 without the field. O(N) in the fields given.
+    """
+    return _times(ctx, key, words, lambda at: at)
+
+
+@family.command(
+    "HPERSIST key FIELDS <fields: numfields:integer field [field ...]>",
+    WRITE | FAST,
+    since="7.4.0",
+    key=UPDATE,
+)
+def hpersist(ctx: Context, key: bytes, *words: bytes) -> list[int]:
+    """Take the deadlines of fields away. O(N) in the fields given."""
+    found = ctx.db.find(key, Hash)
+    fields = _fields(words, errors.FieldsPositive)
+    answers = []
+    for field in fields:
+        deadline = None if found is None else found.deadline(field)
+        answers.append(-2 if deadline is None else -1 if deadline < 0 else 1)
+        if found is not None and answers[-1] == 1:
+            found.expire_at(field, -1)
+    if 1 in answers:
+        ctx.changed(key, "hpersist", answers.count(1))
+    return answers
+
+
+@family.command(
+    "HGETDEL key FIELDS <fields: numfields:integer field [field ...]>",
+    WRITE | FAST,
+    since="8.0.0",
+    key=ACCESS | DELETE,
+)
+def hgetdel(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
+    """Return the values of fields and delete these. O(N) in the fields given."""
+    found = ctx.read(key, Hash)
+    fields = _fields(words, errors.FieldsPositive)
+    values: list[bytes | None] = []
+    gone: list[bytes] = []
+    for field in fields:
+        value = None if found is None else found.get(field)
+        values.append(value)
+        if found is not None and value is not None:
+            found.delete(field)
+            gone.append(field)
+    if gone:
+        ctx.changed(key, "hdel", len(gone))
+        ctx.propagate(b"HDEL", key, *gone)
+    return values

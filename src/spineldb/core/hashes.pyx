@@ -48,6 +48,7 @@ from spineldb.core.wheel cimport (
 cdef enum:
     PACKED_FIELDS = 128
     ALL = 1 << 30
+    CURSOR_SHIFT = 16            # a cursor is the upper 48 bits of a position in hash order
     BATCH = 64                   # fields of a table that are deleted by one HDEL
     # forms
     TIMED = 1                    # a field has had a deadline: `listpackex`
@@ -972,3 +973,73 @@ cdef class Hash(View):
         if entry is not NULL:
             hash_walk(self.db, entry, list_field, <void*>listed)
         return listed
+
+    def bury(self, Effects effects) -> None:
+        """Delete the fields whose time has passed, where that is allowed."""
+        cdef Found found
+        cdef uint8_t* entry = self.entry(&found)
+        if entry is not NULL and effects.may_bury and hash_due(self.db, entry):
+            expire_fields(effects, self.db, &found, ALL)
+
+    def deadline(self, bytes field) -> int | None:
+        """Return a field's deadline in Unix milliseconds, -1 if it has none, None without it."""
+        cdef Found found
+        cdef Field one
+        cdef uint8_t* entry = self.entry(&found)
+        if entry is NULL or not hash_get(self.db, entry, PyBytes_AS_STRING(field),
+                                         <size_t>PyBytes_GET_SIZE(field), &one):
+            return None
+        return one.deadline
+
+    def expire_at(self, bytes field, int64_t deadline) -> None:
+        """Give a field that exists a deadline in Unix milliseconds (-1: none)."""
+        cdef Found found
+        cdef Slice name = slice_of(field)
+        cdef Slice key = slice_of(self.key)
+        if self.entry(&found) is not NULL:
+            hash_set_deadline(self.db, &found, &key, &name, deadline)
+
+    def delete(self, bytes field) -> bool:
+        """Remove a field; tell whether it was there. An emptied hash is the caller's to remove."""
+        cdef Found found
+        cdef Slice name = slice_of(field)
+        return self.entry(&found) is not NULL and hash_delete(self.db, &found, &name, 1) > 0
+
+    def put(self, bytes field, bytes value, int64_t deadline) -> None:
+        """Set a field and its deadline (-1: none, -2: the one it has)."""
+        cdef Found found
+        cdef Slice key = slice_of(self.key)
+        cdef Slice[2] pair
+        cdef int done
+        pair[0] = slice_of(field)
+        pair[1] = slice_of(value)
+        self.entry(&found)
+        hash_set(self.db, &found, &key, pair, 1, deadline, &done)
+
+    def scan(self, uint64_t cursor, int64_t count) -> tuple:
+        """Take one step of an iteration: (next cursor, [(name, value, deadline) ...])."""
+        cdef Found found
+        cdef HashRoot* h
+        cdef Visiting visiting
+        cdef list listed = []
+        cdef uint64_t position = cursor << CURSOR_SHIFT
+        cdef uint8_t* entry = self.entry(&found)
+        if entry is NULL:
+            return 0, listed
+        h = <HashRoot*>entry_root(entry)
+        if h is NULL:
+            return 0, self.fields()
+        visiting.db = <void*>self.db
+        visiting.context = <void*>listed
+        visiting.visit = list_field
+        visiting.first = NEVER
+        table_walk(h.table, &position, count, visit_element, &visiting)
+        return position >> CURSOR_SHIFT, listed
+
+
+cdef Slice slice_of(bytes text):
+    cdef Slice made
+    made.data = PyBytes_AS_STRING(text)
+    made.size = <size_t>PyBytes_GET_SIZE(text)
+    made.block = NULL
+    return made
