@@ -323,6 +323,22 @@ class FieldsPositive(CommandError):
     text = "Number of fields must be a positive integer"
 
 
+class FieldCondition(CommandError):
+    text = "Only one of FXX or FNX arguments can be specified"
+
+
+class FieldTime(CommandError):
+    text = "Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"
+
+
+class UnknownArgument(CommandError):
+    text = "unknown argument: {}"
+
+
+class FieldNumber(CommandError):
+    text = "invalid number of fields"
+
+
 class NoSuchKey(CommandError):
     text = "no such key"
 

@@ -484,3 +484,78 @@ def hgetdel(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
         ctx.changed(key, "hdel", len(gone))
         ctx.propagate(b"HDEL", key, *gone)
     return values
+
+
+TIMES = {b"EX": (1000, False), b"PX": (1, False), b"EXAT": (1000, True), b"PXAT": (1, True)}
+
+
+def _hsetex_options(
+    ctx: Context, words: Sequence[bytes]
+) -> tuple[bytes, int | None, Sequence[bytes]]:
+    """Read what stands before the pairs: condition, deadline (-1: none, -2: kept), the pairs."""
+    condition, deadline, at = b"", None, 0
+    while at < len(words):
+        word = words[at].upper()
+        at += 1
+        if word in {b"FNX", b"FXX"}:
+            if condition:
+                raise errors.FieldCondition
+            condition = word
+        elif word == b"KEEPTTL" or word in TIMES:
+            if deadline is not None:
+                raise errors.FieldTime
+            deadline = -2
+            if word in TIMES:
+                scale, absolute = TIMES[word]
+                unit = ("hsetex", scale, absolute)
+                deadline = _deadline(words[at], unit, ctx.keyspace.now_ms)
+                at += 1
+        elif word == b"FIELDS":
+            break
+        else:
+            raise errors.UnknownArgument(words[at - 1])
+    try:
+        count = arguments.ranged(words[at], 1, 2**31 - 1)
+    except (errors.CommandError, IndexError):
+        raise errors.FieldNumber from None
+    if 2 * count != len(words) - at - 1:
+        raise errors.WrongArity("hsetex")
+    return condition, deadline, words[at + 1 :]
+
+
+@family.command(
+    "HSETEX key [condition: FNX | FXX] [expiration: EX seconds:integer | PX milliseconds:integer "
+    "| EXAT unix-time-seconds:unix-time | PXAT unix-time-milliseconds:unix-time | KEEPTTL] FIELDS "
+    "<fields: numfields:integer field value [field value ...]>",
+    WRITE | DENYOOM | FAST,
+    since="8.0.0",
+    key=UPDATE,
+)
+def hsetex(ctx: Context, key: bytes, *words: bytes) -> int:
+    """Set fields of a hash and when they expire.
+
+    `FNX` sets only if none of them exists, `FXX` only if all do. Returns 1 if they were set, else
+    0. O(N) in the fields given.
+    """
+    condition, deadline, pairs = _hsetex_options(ctx, words)
+    found = ctx.db.find_or_create(key, Hash)
+    found.bury(ctx.effects)
+    names = pairs[::2]
+    held = [found.get(name) is not None for name in names]
+    if (condition == b"FNX" and any(held)) or (condition == b"FXX" and not all(held)):
+        return 0
+    timed = deadline is not None and deadline >= 0
+    if deadline is not None and 0 <= deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury:
+        gone = [name for name in names if found.delete(name)]
+        if gone:
+            ctx.changed(key, "hdel", len(gone))
+            ctx.propagate(b"HDEL", key, *gone)
+        return 1
+    for name, value in zip(names, pairs[1::2], strict=True):
+        found.put(name, value, -1 if deadline is None else deadline)
+    ctx.changed(key, "hset", len(names))
+    if timed:
+        ctx.changed(key, "hexpire", 0)
+        shape = (b"PXAT", b"%d" % deadline, b"FIELDS", b"%d" % len(names))
+        ctx.propagate(b"HSETEX", key, *shape, *pairs)
+    return 1
