@@ -544,7 +544,6 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> int:
     held = [found.get(name) is not None for name in names]
     if (condition == b"FNX" and any(held)) or (condition == b"FXX" and not all(held)):
         return 0
-    timed = deadline is not None and deadline >= 0
     if deadline is not None and 0 <= deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury:
         gone = [name for name in names if found.delete(name)]
         if gone:
@@ -554,8 +553,67 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> int:
     for name, value in zip(names, pairs[1::2], strict=True):
         found.put(name, value, -1 if deadline is None else deadline)
     ctx.changed(key, "hset", len(names))
-    if timed:
+    if deadline is not None and deadline >= 0:
         ctx.changed(key, "hexpire", 0)
         shape = (b"PXAT", b"%d" % deadline, b"FIELDS", b"%d" % len(names))
         ctx.propagate(b"HSETEX", key, *shape, *pairs)
     return 1
+
+
+@family.command(
+    "HGETEX key [expiration: EX seconds:integer | PX milliseconds:integer | EXAT "
+    "unix-time-seconds:unix-time | PXAT unix-time-milliseconds:unix-time | PERSIST] FIELDS "
+    "<fields: numfields:integer field [field ...]>",
+    WRITE | FAST,
+    since="8.0.0",
+    key=ACCESS | UPDATE,
+)
+def hgetex(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
+    """Return the values of fields and change when these expire. O(N) in the fields given."""
+    found = ctx.read(key, Hash)
+    if found is not None:
+        found.bury(ctx.effects)
+    option, deadline = words[0].upper(), -1
+    if option in TIMES:
+        scale, absolute = TIMES[option]
+        deadline = _deadline(words[1], ("hgetex", scale, absolute), ctx.keyspace.now_ms)
+        words = words[2:]
+    elif option == b"PERSIST":
+        words = words[1:]
+    fields = _fields(words, errors.FieldsPositive)
+    values = [None if found is None else found.get(field) for field in fields]
+    past = 0 <= deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury
+    touched: list[bytes] = []
+    if found is None or option == b"FIELDS":
+        return values
+    for field in fields:
+        current = found.deadline(field)
+        if current is not None and (deadline >= 0 or current >= 0):
+            touched.append(field)
+            _change(found, field, deadline, past)
+    if touched:
+        _tell_hgetex(ctx, key, deadline, past, touched)
+    return values
+
+
+def _change(fields: Hash, field: bytes, deadline: int, past: bool) -> None:
+    if past:
+        fields.delete(field)
+    else:
+        fields.expire_at(field, deadline)
+
+
+def _tell_hgetex(
+    ctx: Context, key: bytes, deadline: int, past: bool, touched: Sequence[bytes]
+) -> None:
+    """Propagate what HGETEX did to the deadlines."""
+    count = b"%d" % len(touched)
+    if past:
+        ctx.changed(key, "hdel", len(touched))
+        ctx.propagate(b"HDEL", key, *touched)
+    elif deadline >= 0:
+        ctx.changed(key, "hexpire", len(touched))
+        ctx.propagate(b"HPEXPIREAT", key, b"%d" % deadline, b"FIELDS", count, *touched)
+    else:
+        ctx.changed(key, "hpersist", len(touched))
+        ctx.propagate(b"HPERSIST", key, b"FIELDS", count, *touched)
