@@ -13,6 +13,13 @@ STRINGS = ("SET {each} xxxxxxxxxx",)
 NUMBERS = ("SET {each} {number}",)
 DEADLINES = ("SET {each} xxxxxxxxxx EX {seconds}",)
 NOTHING = ()
+TEN = " ".join(f"member:{number:03}" for number in range(10))
+SETS = (f"SADD {{each}} {TEN}",)
+TWO_SETS = (f"SADD {{each}} {TEN}", "SADD other member:003 member:007 member:011 member:012")
+
+SCORED = " ".join(f"{number} member:{number:03}" for number in range(10))
+ZSETS = (f"ZADD {{each}} {SCORED}",)
+TWO_ZSETS = (*ZSETS, "ZADD other 1 member:003 2 member:007 3 member:011 4 member:012")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,23 @@ HOT = (
     Command("GET", "GET {key}"),
     Command("INCR", "INCR {key}", NUMBERS),
     Command("MSET (10)", "MSET" + " {key} {value}" * 10),
+    Command("SADD", "SADD s {value}", NOTHING, is_rebuilt=True),
+    Command("SPOP", "SPOP s", ("SADD s {member}",), is_rebuilt=True),
+    Command("ZADD", "ZADD z {number} {value}", NOTHING, is_rebuilt=True),
+    Command("ZPOPMIN", "ZPOPMIN z", ("ZADD z {number} {member}",), is_rebuilt=True),
+    Command("ZRANGE 0 9", "ZRANGE {key} 0 9", ZSETS),
+)
+
+# Measured on one sorted set of a million members.
+LARGE_ZSET = (
+    Command("ZADD", "ZADD z {score} {value}", ("ZADD z {score} {member}",), is_rebuilt=True),
+    Command("ZRANK", "ZRANK z {one}", ("ZADD z {score} {member}",), is_varying=True),
+    Command(
+        "ZRANGE of 100",
+        "ZRANGE z {score} +inf BYSCORE LIMIT 0 100",
+        ("ZADD z {score} {member}",),
+        is_varying=True,
+    ),
 )
 
 STRING_COMMANDS = (
@@ -131,6 +155,68 @@ KEY_COMMANDS = (
     Command("UNLINK", "UNLINK {each}"),
 )
 
+SET_COMMANDS = (
+    Command("SADD, new key", "SADD {fresh} {value}", NOTHING),
+    Command("SADD (10), new key", f"SADD {{fresh}} {TEN}", NOTHING, commands=30_000),
+    Command("SADD, there", "SADD {key} member:005", SETS),
+    Command("SCARD", "SCARD {key}", SETS),
+    Command("SDIFF", "SDIFF {key} other", TWO_SETS),
+    Command("SDIFFSTORE", "SDIFFSTORE d {key} other", TWO_SETS),
+    Command("SINTER", "SINTER {key} other", TWO_SETS),
+    Command("SINTERCARD", "SINTERCARD 2 {key} other", TWO_SETS),
+    Command("SINTERSTORE", "SINTERSTORE d {key} other", TWO_SETS),
+    Command("SISMEMBER", "SISMEMBER {key} member:007", SETS),
+    Command("SISMEMBER, missing", "SISMEMBER {key} {value}", SETS),
+    Command("SMEMBERS", "SMEMBERS {key}", SETS),
+    Command("SMISMEMBER (3)", "SMISMEMBER {key} member:001 member:009 {value}", SETS),
+    Command("SMOVE", "SMOVE {each} other member:004", TWO_SETS),
+    Command("SPOP (3)", "SPOP {each} 3", SETS),
+    Command("SPOP (10)", "SPOP {each} 10", SETS),
+    Command("SRANDMEMBER", "SRANDMEMBER {key}", SETS),
+    Command("SRANDMEMBER (3)", "SRANDMEMBER {key} 3", SETS),
+    Command("SRANDMEMBER (3), repeating", "SRANDMEMBER {key} -3", SETS),
+    Command("SREM", "SREM {each} member:004", SETS),
+    Command("SSCAN", "SSCAN {key} 0", SETS),
+    Command("SUNION", "SUNION {key} other", TWO_SETS),
+    Command("SUNIONSTORE", "SUNIONSTORE d {key} other", TWO_SETS),
+)
+
+ZSET_COMMANDS = (
+    Command("ZADD, new key", "ZADD {fresh} 1 {value}", NOTHING),
+    Command("ZADD (10), new key", f"ZADD {{fresh}} {SCORED}", NOTHING, commands=30_000),
+    Command("ZADD, there", "ZADD {key} {number} member:005", ZSETS, is_rebuilt=True),
+    Command("ZCARD", "ZCARD {key}", ZSETS),
+    Command("ZCOUNT", "ZCOUNT {key} 2 7", ZSETS),
+    Command("ZDIFF", "ZDIFF 2 {key} other", TWO_ZSETS),
+    Command("ZDIFFSTORE", "ZDIFFSTORE d 2 {key} other", TWO_ZSETS),
+    Command("ZINCRBY", "ZINCRBY {key} 1.5 member:004", ZSETS, is_rebuilt=True),
+    Command("ZINTER", "ZINTER 2 {key} other", TWO_ZSETS),
+    Command("ZINTERCARD", "ZINTERCARD 2 {key} other", TWO_ZSETS),
+    Command("ZINTERSTORE", "ZINTERSTORE d 2 {key} other", TWO_ZSETS),
+    Command("ZLEXCOUNT", "ZLEXCOUNT {key} - +", ZSETS),
+    Command("ZMPOP", "ZMPOP 1 {each} MIN", ZSETS),
+    Command("ZMSCORE (3)", "ZMSCORE {key} member:001 member:009 {value}", ZSETS),
+    Command("ZPOPMAX", "ZPOPMAX {each}", ZSETS),
+    Command("ZPOPMIN (3)", "ZPOPMIN {each} 3", ZSETS),
+    Command("ZRANDMEMBER", "ZRANDMEMBER {key}", ZSETS),
+    Command("ZRANDMEMBER (3)", "ZRANDMEMBER {key} 3", ZSETS),
+    Command("ZRANGE, by name", "ZRANGE {key} - + BYLEX", ZSETS),
+    Command("ZRANGE, by score", "ZRANGE {key} 2 7 BYSCORE", ZSETS),
+    Command("ZRANGE, with scores", "ZRANGE {key} 0 9 WITHSCORES", ZSETS),
+    Command("ZRANGEBYSCORE", "ZRANGEBYSCORE {key} 2 7", ZSETS),
+    Command("ZRANGESTORE", "ZRANGESTORE d {key} 0 9", ZSETS),
+    Command("ZRANK", "ZRANK {key} member:007", ZSETS),
+    Command("ZREM", "ZREM {each} member:004", ZSETS),
+    Command("ZREMRANGEBYRANK", "ZREMRANGEBYRANK {each} 2 4", ZSETS),
+    Command("ZREMRANGEBYSCORE", "ZREMRANGEBYSCORE {each} 2 4", ZSETS),
+    Command("ZREVRANGE", "ZREVRANGE {key} 0 9", ZSETS),
+    Command("ZREVRANK", "ZREVRANK {key} member:007", ZSETS),
+    Command("ZSCAN", "ZSCAN {key} 0", ZSETS),
+    Command("ZSCORE", "ZSCORE {key} member:007", ZSETS),
+    Command("ZUNION", "ZUNION 2 {key} other", TWO_ZSETS),
+    Command("ZUNIONSTORE", "ZUNIONSTORE d 2 {key} other", TWO_ZSETS),
+)
+
 CONNECTION_COMMANDS = (
     Command("CLIENT ID", "CLIENT ID", NOTHING),
     Command("ECHO", "ECHO {value}", NOTHING),
@@ -143,5 +229,7 @@ FAMILIES = {
     "Strings": STRING_COMMANDS,
     "Bitmaps": BITMAP_COMMANDS,
     "Keys": KEY_COMMANDS,
+    "Sets": SET_COMMANDS,
+    "Sorted sets": ZSET_COMMANDS,
     "Connection": CONNECTION_COMMANDS,
 }

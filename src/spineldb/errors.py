@@ -398,6 +398,18 @@ class LcsNoMemory(CommandError):
     text = "Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 
 
+class NumkeysNotPositive(CommandError):
+    text = "numkeys should be greater than 0"
+
+
+class TooFewKeys(CommandError):
+    text = "Number of keys can't be greater than number of args"
+
+
+class LimitNegative(CommandError):
+    text = "LIMIT can't be negative"
+
+
 class InvalidNumkeys(CommandError):
     text = "invalid numkeys value or out of range"
 
@@ -510,6 +522,57 @@ class DatabaseTooLarge(CommandError):
 
 class TooManyKeys(CommandError):
     text = "Command '{}' aborted: number of keys ({}) exceeds 'max_set_operation_keys' limit ({})."
+
+
+# Sorted sets.
+
+
+class ScoreNotNumber(CommandError):
+    text = "resulting score is not a number (NaN)"
+
+
+class NewAndOld(CommandError):
+    text = "XX and NX options at the same time are not compatible"
+
+
+class GreaterLessAndNew(CommandError):
+    text = "GT, LT, and/or NX options at the same time are not compatible"
+
+
+class OneIncrement(CommandError):
+    text = "INCR option supports a single increment-element pair"
+
+
+class ScoreBounds(CommandError):
+    text = "min or max is not a float"
+
+
+class NameBounds(CommandError):
+    text = "min or max not valid string range item"
+
+
+class LimitWithRanks(CommandError):
+    text = "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+
+
+class ScoresWithNames(CommandError):
+    text = "syntax error, WITHSCORES not supported in combination with BYLEX"
+
+
+class ValueOutOfRange(CommandError):
+    text = "value is out of range"
+
+
+class CountNotPositive(CommandError):
+    text = "count should be greater than 0"
+
+
+class NoInputKey(CommandError):
+    text = "at least 1 input key is needed for '{}' command"
+
+
+class WeightNotFloat(CommandError):
+    text = "weight value is not a float"
 
 
 # Connections.

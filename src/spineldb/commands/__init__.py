@@ -15,12 +15,16 @@ from spineldb.commands import (
     memory,
     observing,
     server,
+    sets,
     strings,
+    zsets,
 )
 
 #: Every family of the server.
 FAMILIES = (
     strings.family,
+    sets.family,
+    zsets.family,
     bitmaps.family,
     hashes.family,
     keys.family,

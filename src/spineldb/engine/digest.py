@@ -8,12 +8,16 @@ data into a digest of 20 bytes with SHA-1: `xored` for things without an order (
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
 from spineldb.core import strings
 from spineldb.core.entry import Kind
 from spineldb.core.hashes import Hash
+from spineldb.core.numbers import double_to_text
+from spineldb.core.sets import Set
+from spineldb.core.zsets import SortedSet
 
 if TYPE_CHECKING:
     from spineldb.core.keyspace import Database
@@ -46,6 +50,12 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     digest = mixed(digest, _TYPES[kind].to_bytes(4))
     if kind is Kind.HASH:
         digest = _of_hash(database, key, digest)
+    elif kind is Kind.SET:
+        for member in Set(database, key).members():
+            digest = xored(digest, member)
+    elif kind is Kind.ZSET:
+        for member, score in SortedSet(database, key).items():
+            digest = xored(digest, mixed(mixed(EMPTY, member), shortest(score)))
     else:
         digest = mixed(digest, strings.get(database, key) or b"")
     return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
@@ -58,6 +68,20 @@ def _of_hash(database: Database, key: bytes, digest: bytes) -> bytes:
             field = xored(field, b"!!hexpire!!")
         digest = xored(digest, field)
     return digest
+
+
+def shortest(score: float) -> bytes:
+    """Write a score by its shortest digits, as Redis does here: whole numbers are no exception."""
+    text = double_to_text(score)
+    if not score.is_integer() or score == 0:
+        return text
+    sign, digits, exponent = Decimal(repr(score)).normalize().as_tuple()
+    scientific = len(digits) - 1 + int(exponent)
+    if scientific < len(digits) + 7:
+        return text
+    first, *others = map(str, digits)
+    fraction = f".{''.join(others)}" if others else ""
+    return f"{'-' * sign}{first}{fraction}e+{scientific}".encode()
 
 
 def of_dataset(databases: Iterable[Database]) -> bytes:

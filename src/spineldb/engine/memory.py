@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spineldb import clock, errors
-from spineldb.engine.clients import memory_of
 from spineldb.observability.process import human, resident_bytes, system_bytes
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Memory:
     @property
     def clients(self) -> int:
         """The buffers of all clients."""
-        return sum(memory_of(session) for session in self._clients)
+        return self._clients.memory
 
     @property
     def overhead(self) -> int:
@@ -192,6 +191,12 @@ class Memory:
             yield (
                 f"{human(used)} of maxmemory {human(limit)} are used, and maxmemory-policy is "
                 f"noeviction: writes will be refused. Raise maxmemory or choose another policy."
+            )
+        if limit and used > limit * NEAR_LIMIT and evicts:
+            yield (
+                f"{human(used)} of maxmemory {human(limit)} are used: keys are evicted to make "
+                "room (INFO stats, evicted_keys). If they are missed, keyspace_misses will tell: "
+                "raise maxmemory, or look at maxmemory-policy."
             )
         if not limit and machine and used > machine * NEAR_MACHINE:
             yield (
