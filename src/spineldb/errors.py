@@ -291,6 +291,54 @@ class NotFinite(CommandError):
     text = "increment would produce NaN or Infinity"
 
 
+class IncrementNotFinite(CommandError):
+    text = "value is NaN or Infinity"
+
+
+class HashNotInteger(CommandError):
+    text = "hash value is not an integer"
+
+
+class HashNotFloat(CommandError):
+    text = "hash value is not a float"
+
+
+class NegativeExpire(CommandError):
+    text = "invalid expire time, must be >= 0"
+
+
+class FieldsMissing(CommandError):
+    text = "Mandatory argument FIELDS is missing or not at the right position"
+
+
+class FieldsMismatch(CommandError):
+    text = "The `numfields` parameter must match the number of arguments"
+
+
+class FieldsAboveZero(CommandError):
+    text = "Parameter `numFields` should be greater than 0"
+
+
+class FieldsPositive(CommandError):
+    text = "Number of fields must be a positive integer"
+
+
+class FieldCondition(CommandError):
+    text = "Only one of FXX or FNX arguments can be specified"
+
+
+class FieldTime(CommandError):
+    text = "Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"
+
+
+class UnknownArgument(CommandError):
+    text = "unknown argument: {}"
+
+
+class FieldNumber(CommandError):
+    text = "invalid number of fields"
+
+
 class NoSuchKey(CommandError):
     text = "no such key"
 

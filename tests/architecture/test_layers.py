@@ -35,9 +35,10 @@ MAP = """
     core.keyspace
     core.extensions
     core.bloom
-    core.strings core.lists core.hashes core.sets core.streams
+    core.strings core.lists core.sets core.streams
     core.zsets
     core.effects
+    core.hashes
     core.dispatch
     core.hot_*
     core.lua

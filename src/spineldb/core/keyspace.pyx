@@ -116,6 +116,13 @@ cdef int size_bin(size_t size) noexcept nogil:
     return n
 
 
+cdef inline int64_t inner_deadline(const uint8_t* entry) noexcept:
+    """When something in a value expires by itself, or -1."""
+    if value_types[entry[0] & KIND_MASK].next_deadline is NULL:
+        return -1
+    return value_types[entry[0] & KIND_MASK].next_deadline(entry)
+
+
 @cython.no_gc_clear                  # its memory is the keyspace's, which must outlive it
 cdef class Database:
     """One numbered database."""
@@ -167,8 +174,13 @@ cdef class Database:
 
     cdef void uncount(self, const uint8_t* entry) noexcept:
         """Take an entry that goes out of the sums."""
-        self.count_size(entry[0] & KIND_MASK, value_size_of(entry), -1)
+        self.uncount_value(entry)
         self.deadlines -= entry[0] & HAS_DEADLINE != 0
+
+    cdef void uncount_value(self, const uint8_t* entry) noexcept:
+        """Take a value that goes, or is about to be replaced, out of the sums."""
+        self.count_size(entry[0] & KIND_MASK, value_size_of(entry), -1)
+        self.field_deadlines -= inner_deadline(entry) >= 0
 
     cdef int push_deadline(self, uint64_t hash, int64_t deadline) except -1:
         return wheel_push(self.wheel, deadline, <uint32_t>(hash >> 32))
@@ -335,7 +347,7 @@ cdef class Database:
         cdef Block* block = entry_block(old)
         cdef Root* root = entry_root(old)
         cdef int64_t deadline = entry_deadline(old)
-        cdef int64_t due = -1
+        cdef int64_t due
         cdef size_t value_size
         cdef char* value = entry_value(old, &value_size)
         cdef uint16_t clock = self.keyspace.access_now if copy else access_clock(old)
@@ -345,10 +357,9 @@ cdef class Database:
         shape_of(&shape, old[0], key_size, value_size, deadline, block is not NULL)
         if deadline >= 0:
             target.push_deadline(place.hash, deadline)
-        if value_types[old[0] & KIND_MASK].next_deadline is not NULL:
-            due = value_types[old[0] & KIND_MASK].next_deadline(old)
-            if due >= 0:
-                target.push_deadline(place.hash, due)
+        due = inner_deadline(old)
+        if due >= 0:
+            target.push_deadline(place.hash, due)
         ref = slab_alloc(self.slabs, shape.size)
         if ref == 0:
             raise MemoryError
@@ -387,6 +398,7 @@ cdef class Database:
         place.ref = ref
         target.recount(entry, -1)
         target.deadlines += deadline >= 0
+        target.field_deadlines += due >= 0
         if not copy:
             self.forget(found)
         return 0
@@ -633,7 +645,7 @@ cdef class Database:
             self.keyspace.work.add(Drop.of(self.keyspace, self.table, self.wheel))
             self.table = table
             self.wheel = wheel
-            self.deadlines = 0
+            self.deadlines = self.field_deadlines = 0
             memset(self.sizes, 0, sizeof(Sizes))
         return count
 
@@ -642,6 +654,7 @@ cdef class Database:
         self.table, other.table = other.table, self.table
         self.wheel, other.wheel = other.wheel, self.wheel
         self.deadlines, other.deadlines = other.deadlines, self.deadlines
+        self.field_deadlines, other.field_deadlines = other.field_deadlines, self.field_deadlines
         self.sizes, other.sizes = other.sizes, self.sizes
 
     def watch(self, bytes key, Session session) -> None:

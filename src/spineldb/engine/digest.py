@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from spineldb.core import extensions, strings
 from spineldb.core.entry import Kind
+from spineldb.core.hashes import Hash
 from spineldb.core.numbers import double_to_text
 from spineldb.core.sets import Set
 from spineldb.core.streams import Stream
@@ -82,6 +83,10 @@ def _unordered(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:
     elif kind is Kind.ZSET:
         for member, score in SortedSet(database, key).items():
             yield mixed(mixed(EMPTY, member), shortest(score))
+    elif kind is Kind.HASH:
+        for name, value, deadline in Hash(database, key).fields():
+            field = mixed(mixed(EMPTY, name), value)
+            yield xored(field, b"!!hexpire!!") if deadline >= 0 else field
 
 
 def shortest(score: float) -> bytes:

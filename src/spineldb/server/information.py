@@ -219,7 +219,8 @@ def _stats(server: Server) -> Fields:
     yield "instantaneous_input_repl_kbps", "0.00"
     yield "instantaneous_output_repl_kbps", "0.00"
     yield "rejected_connections", engine.clients.rejected
-    yield from _zero("sync_full", "sync_partial_ok", "sync_partial_err", "expired_subkeys")
+    yield from _zero("sync_full", "sync_partial_ok", "sync_partial_err")
+    yield "expired_subkeys", engine.effects.expired_fields
     yield from _keyspace_stats(server)
     yield from _zero("pubsub_channels", "pubsub_patterns", "pubsubshard_channels")
     yield from _zero("latest_fork_usec", "total_forks", "migrate_cached_sockets")
@@ -351,7 +352,8 @@ def _keyspace(server: Server) -> Fields:
     for database in server.engine.keyspace.databases:
         if len(database):
             mean, expiring = database.mean_ttl_ms, database.deadlines
-            shown = f"keys={len(database)},expires={expiring},avg_ttl={mean},subexpiry=0"
+            shown = f"keys={len(database)},expires={expiring},avg_ttl={mean}"
+            shown += f",subexpiry={database.field_deadlines}"
             yield f"db{database.index}", shown
 
 
