@@ -13,6 +13,13 @@ STRINGS = ("SET {each} xxxxxxxxxx",)
 NUMBERS = ("SET {each} {number}",)
 DEADLINES = ("SET {each} xxxxxxxxxx EX {seconds}",)
 NOTHING = ()
+TEN = " ".join(f"member:{number:03}" for number in range(10))
+SETS = (f"SADD {{each}} {TEN}",)
+TWO_SETS = (f"SADD {{each}} {TEN}", "SADD other member:003 member:007 member:011 member:012")
+
+SCORED = " ".join(f"{number} member:{number:03}" for number in range(10))
+ZSETS = (f"ZADD {{each}} {SCORED}",)
+TWO_ZSETS = (*ZSETS, "ZADD other 1 member:003 2 member:007 3 member:011 4 member:012")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,24 @@ HOT = (
     Command("GET", "GET {key}"),
     Command("INCR", "INCR {key}", NUMBERS),
     Command("MSET (10)", "MSET" + " {key} {value}" * 10),
+    Command("SADD", "SADD s {value}", NOTHING, is_rebuilt=True),
+    Command("SPOP", "SPOP s", ("SADD s {member}",), is_rebuilt=True),
+    Command("ZADD", "ZADD z {number} {value}", NOTHING, is_rebuilt=True),
+    Command("ZPOPMIN", "ZPOPMIN z", ("ZADD z {number} {member}",), is_rebuilt=True),
+    Command("ZRANGE 0 9", "ZRANGE {key} 0 9", ZSETS),
+)
+
+# Measured on one sorted set of a million members.
+LARGE_ZSET = (
+    Command("ZADD", "ZADD z {score} {value}", ("ZADD z {score} {member}",), is_rebuilt=True),
+    Command("ZRANK", "ZRANK z {one}", ("ZADD z {score} {member}",), is_varying=True),
+    Command(
+        "ZRANGE of 100",
+        "ZRANGE z {score} +inf BYSCORE LIMIT 0 100",
+        ("ZADD z {score} {member}",),
+        is_varying=True,
+    ),
+    Command("XADD", "XADD stream * name {value} value {value}", NOTHING, is_rebuilt=True),
 )
 
 STRING_COMMANDS = (
@@ -93,6 +118,62 @@ BITMAP_COMMANDS = (
     Command("SETBIT", "SETBIT {key} {bit} 1"),
 )
 
+SKETCH = ("PFADD {each} e0 e1 e2 e3 e4 e5 e6 e7 e8 e9",)
+LARGE_SKETCH = tuple(
+    "PFADD {each} " + " ".join(f"e{n}" for n in range(first, first + 500))
+    for first in range(0, 5000, 500)
+)
+
+HYPERLOGLOG_COMMANDS = (
+    Command("PFADD", "PFADD {key} {value}", SKETCH, is_rebuilt=True),
+    Command("PFADD, new", "PFADD {fresh} {value}", NOTHING),
+    Command("PFADD, dense", "PFADD {key} {value}", LARGE_SKETCH, keys=100, is_rebuilt=True),
+    Command("PFCOUNT", "PFCOUNT {key}", SKETCH),
+    Command("PFCOUNT (2)", "PFCOUNT {key} {key}", SKETCH, commands=20_000),
+    Command("PFCOUNT (2), dense", "PFCOUNT {key} {key}", LARGE_SKETCH, keys=100, commands=10_000),
+    Command("PFMERGE", "PFMERGE d {key} {key}", SKETCH, commands=20_000),
+    Command("PFMERGE, dense", "PFMERGE d {key} {key}", LARGE_SKETCH, keys=100, commands=10_000),
+)
+
+PLACES = (
+    "GEOADD {each} "
+    + " ".join(f"{2.3 + n / 100:.2f} {48.8 + n / 100:.2f} member-{n:03d}" for n in range(10)),
+)
+
+GEO_COMMANDS = (
+    Command("GEOADD", "GEOADD {key} 2.25 48.85 {value}", PLACES, is_rebuilt=True),
+    Command("GEODIST", "GEODIST {key} member-003 member-007", PLACES),
+    Command("GEOHASH", "GEOHASH {key} member-003", PLACES),
+    Command("GEOPOS", "GEOPOS {key} member-003", PLACES),
+    Command("GEORADIUS", "GEORADIUS {key} 2.35 48.85 10 km", PLACES, commands=20_000),
+    Command(
+        "GEORADIUSBYMEMBER", "GEORADIUSBYMEMBER {key} member-003 10 km", PLACES, commands=20_000
+    ),
+    Command(
+        "GEOSEARCH", "GEOSEARCH {key} FROMLONLAT 2.35 48.85 BYRADIUS 10 km", PLACES, commands=20_000
+    ),
+    Command(
+        "GEOSEARCHSTORE",
+        "GEOSEARCHSTORE d {key} FROMLONLAT 2.35 48.85 BYRADIUS 10 km",
+        PLACES,
+        commands=20_000,
+    ),
+)
+
+# On one filter, beside a server that has loaded RedisBloom; the others are left out.
+FILTER = ("BF.RESERVE f 0.01 1000000", "BF.MADD f" + " {each}" * 10)
+BLOOM_COMMANDS = (
+    Command("BF.ADD", "BF.ADD f {value}", FILTER),
+    Command("BF.ADD, creating", "BF.ADD {fresh} x", NOTHING),
+    Command("BF.CARD", "BF.CARD f", FILTER),
+    Command("BF.EXISTS", "BF.EXISTS f {key}", FILTER),
+    Command("BF.EXISTS, missing", "BF.EXISTS f {value}", FILTER),
+    Command("BF.INFO", "BF.INFO f SIZE", FILTER),
+    Command("BF.INSERT", "BF.INSERT f ITEMS {value}", FILTER),
+    Command("BF.MADD (10)", "BF.MADD f" + " {value}" * 10, FILTER, commands=30_000),
+    Command("BF.MEXISTS (10)", "BF.MEXISTS f" + " {key}" * 10, FILTER, commands=30_000),
+)
+
 KEY_COMMANDS = (
     Command("COPY", "COPY {each} {fresh}"),
     Command("DBSIZE", "DBSIZE"),
@@ -131,6 +212,68 @@ KEY_COMMANDS = (
     Command("UNLINK", "UNLINK {each}"),
 )
 
+SET_COMMANDS = (
+    Command("SADD, new key", "SADD {fresh} {value}", NOTHING),
+    Command("SADD (10), new key", f"SADD {{fresh}} {TEN}", NOTHING, commands=30_000),
+    Command("SADD, there", "SADD {key} member:005", SETS),
+    Command("SCARD", "SCARD {key}", SETS),
+    Command("SDIFF", "SDIFF {key} other", TWO_SETS),
+    Command("SDIFFSTORE", "SDIFFSTORE d {key} other", TWO_SETS),
+    Command("SINTER", "SINTER {key} other", TWO_SETS),
+    Command("SINTERCARD", "SINTERCARD 2 {key} other", TWO_SETS),
+    Command("SINTERSTORE", "SINTERSTORE d {key} other", TWO_SETS),
+    Command("SISMEMBER", "SISMEMBER {key} member:007", SETS),
+    Command("SISMEMBER, missing", "SISMEMBER {key} {value}", SETS),
+    Command("SMEMBERS", "SMEMBERS {key}", SETS),
+    Command("SMISMEMBER (3)", "SMISMEMBER {key} member:001 member:009 {value}", SETS),
+    Command("SMOVE", "SMOVE {each} other member:004", TWO_SETS),
+    Command("SPOP (3)", "SPOP {each} 3", SETS),
+    Command("SPOP (10)", "SPOP {each} 10", SETS),
+    Command("SRANDMEMBER", "SRANDMEMBER {key}", SETS),
+    Command("SRANDMEMBER (3)", "SRANDMEMBER {key} 3", SETS),
+    Command("SRANDMEMBER (3), repeating", "SRANDMEMBER {key} -3", SETS),
+    Command("SREM", "SREM {each} member:004", SETS),
+    Command("SSCAN", "SSCAN {key} 0", SETS),
+    Command("SUNION", "SUNION {key} other", TWO_SETS),
+    Command("SUNIONSTORE", "SUNIONSTORE d {key} other", TWO_SETS),
+)
+
+ZSET_COMMANDS = (
+    Command("ZADD, new key", "ZADD {fresh} 1 {value}", NOTHING),
+    Command("ZADD (10), new key", f"ZADD {{fresh}} {SCORED}", NOTHING, commands=30_000),
+    Command("ZADD, there", "ZADD {key} {number} member:005", ZSETS, is_rebuilt=True),
+    Command("ZCARD", "ZCARD {key}", ZSETS),
+    Command("ZCOUNT", "ZCOUNT {key} 2 7", ZSETS),
+    Command("ZDIFF", "ZDIFF 2 {key} other", TWO_ZSETS),
+    Command("ZDIFFSTORE", "ZDIFFSTORE d 2 {key} other", TWO_ZSETS),
+    Command("ZINCRBY", "ZINCRBY {key} 1.5 member:004", ZSETS, is_rebuilt=True),
+    Command("ZINTER", "ZINTER 2 {key} other", TWO_ZSETS),
+    Command("ZINTERCARD", "ZINTERCARD 2 {key} other", TWO_ZSETS),
+    Command("ZINTERSTORE", "ZINTERSTORE d 2 {key} other", TWO_ZSETS),
+    Command("ZLEXCOUNT", "ZLEXCOUNT {key} - +", ZSETS),
+    Command("ZMPOP", "ZMPOP 1 {each} MIN", ZSETS),
+    Command("ZMSCORE (3)", "ZMSCORE {key} member:001 member:009 {value}", ZSETS),
+    Command("ZPOPMAX", "ZPOPMAX {each}", ZSETS),
+    Command("ZPOPMIN (3)", "ZPOPMIN {each} 3", ZSETS),
+    Command("ZRANDMEMBER", "ZRANDMEMBER {key}", ZSETS),
+    Command("ZRANDMEMBER (3)", "ZRANDMEMBER {key} 3", ZSETS),
+    Command("ZRANGE, by name", "ZRANGE {key} - + BYLEX", ZSETS),
+    Command("ZRANGE, by score", "ZRANGE {key} 2 7 BYSCORE", ZSETS),
+    Command("ZRANGE, with scores", "ZRANGE {key} 0 9 WITHSCORES", ZSETS),
+    Command("ZRANGEBYSCORE", "ZRANGEBYSCORE {key} 2 7", ZSETS),
+    Command("ZRANGESTORE", "ZRANGESTORE d {key} 0 9", ZSETS),
+    Command("ZRANK", "ZRANK {key} member:007", ZSETS),
+    Command("ZREM", "ZREM {each} member:004", ZSETS),
+    Command("ZREMRANGEBYRANK", "ZREMRANGEBYRANK {each} 2 4", ZSETS),
+    Command("ZREMRANGEBYSCORE", "ZREMRANGEBYSCORE {each} 2 4", ZSETS),
+    Command("ZREVRANGE", "ZREVRANGE {key} 0 9", ZSETS),
+    Command("ZREVRANK", "ZREVRANK {key} member:007", ZSETS),
+    Command("ZSCAN", "ZSCAN {key} 0", ZSETS),
+    Command("ZSCORE", "ZSCORE {key} member:007", ZSETS),
+    Command("ZUNION", "ZUNION 2 {key} other", TWO_ZSETS),
+    Command("ZUNIONSTORE", "ZUNIONSTORE d 2 {key} other", TWO_ZSETS),
+)
+
 CONNECTION_COMMANDS = (
     Command("CLIENT ID", "CLIENT ID", NOTHING),
     Command("ECHO", "ECHO {value}", NOTHING),
@@ -139,9 +282,50 @@ CONNECTION_COMMANDS = (
     Command("TIME", "TIME", NOTHING),
 )
 
+ENTRIES = tuple(f"XADD {{each}} {n}-1 name xxxxxxxxxx value xxxxxxxxxx" for n in range(1, 11))
+GROUP = (*ENTRIES, "XGROUP CREATE {each} g 0", "XGROUP CREATECONSUMER {each} g c")
+PENDING = (*GROUP, "XREADGROUP GROUP g c STREAMS {each} >")
+
+STREAM_COMMANDS = (
+    Command("XACK", "XACK {each} g 1-1 2-1", PENDING, keys=20_000, commands=20_000),
+    Command("XACKDEL", "XACKDEL {each} g IDS 2 1-1 2-1", PENDING, keys=20_000, commands=20_000),
+    Command("XADD, many", "XADD {key} * name {value}", ENTRIES, 20_000, is_rebuilt=True),
+    Command("XADD, new", "XADD {fresh} * name {value} value {value}", NOTHING),
+    Command("XADD MAXLEN ~", "XADD {key} MAXLEN ~ 10 * name {value}", ENTRIES, is_rebuilt=True),
+    Command("XAUTOCLAIM", "XAUTOCLAIM {key} g d 0 0", PENDING, keys=20_000, commands=40_000),
+    Command("XCLAIM", "XCLAIM {key} g d 0 1-1 2-1", PENDING, keys=20_000, commands=40_000),
+    Command("XDEL", "XDEL {each} 1-1 2-1", ENTRIES, keys=20_000, commands=20_000),
+    Command("XDELEX", "XDELEX {each} IDS 2 1-1 2-1", ENTRIES, keys=20_000, commands=20_000),
+    Command("XGROUP CREATE", "XGROUP CREATE {each} g 0", ENTRIES, 20_000, 20_000),
+    Command("XGROUP CREATECONSUMER", "XGROUP CREATECONSUMER {each} g d", GROUP, 20_000, 20_000),
+    Command("XGROUP DELCONSUMER", "XGROUP DELCONSUMER {each} g c", PENDING, 20_000, 20_000),
+    Command("XGROUP DESTROY", "XGROUP DESTROY {each} g", PENDING, 20_000, 20_000),
+    Command("XGROUP SETID", "XGROUP SETID {key} g 5-1", GROUP, keys=20_000),
+    Command("XINFO CONSUMERS", "XINFO CONSUMERS {key} g", PENDING, keys=20_000, is_varying=True),
+    Command("XINFO GROUPS", "XINFO GROUPS {key}", PENDING, keys=20_000),
+    Command("XINFO STREAM", "XINFO STREAM {key}", ENTRIES, keys=20_000),
+    Command("XINFO STREAM FULL", "XINFO STREAM {key} FULL", PENDING, 20_000, 40_000),
+    Command("XLEN", "XLEN {key}", ENTRIES, keys=20_000),
+    Command("XPENDING", "XPENDING {key} g", PENDING, keys=20_000),
+    Command("XPENDING, range", "XPENDING {key} g - + 10", PENDING, keys=20_000),
+    Command("XRANGE (10)", "XRANGE {key} - +", ENTRIES, keys=20_000),
+    Command("XREAD (10)", "XREAD COUNT 10 STREAMS {key} 0", ENTRIES, keys=20_000),
+    Command("XREADGROUP (10)", "XREADGROUP GROUP g c STREAMS {each} >", GROUP, 20_000, 20_000),
+    Command("XREADGROUP, history", "XREADGROUP GROUP g c STREAMS {key} 0", PENDING, 20_000, 40_000),
+    Command("XREVRANGE (10)", "XREVRANGE {key} + -", ENTRIES, keys=20_000),
+    Command("XSETID", "XSETID {key} 10-1", ENTRIES, keys=20_000),
+    Command("XTRIM", "XTRIM {each} MAXLEN 5", ENTRIES, keys=20_000, commands=20_000),
+)
+
 FAMILIES = {
     "Strings": STRING_COMMANDS,
     "Bitmaps": BITMAP_COMMANDS,
+    "HyperLogLogs": HYPERLOGLOG_COMMANDS,
+    "Geo": GEO_COMMANDS,
+    "Bloom filters": BLOOM_COMMANDS,
     "Keys": KEY_COMMANDS,
+    "Sets": SET_COMMANDS,
+    "Sorted sets": ZSET_COMMANDS,
+    "Streams": STREAM_COMMANDS,
     "Connection": CONNECTION_COMMANDS,
 }

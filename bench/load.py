@@ -26,7 +26,7 @@ from typing import Self
 REPLY_SECONDS = 120
 CHUNK = 1 << 18  # received at once
 FILL_BATCH = 100  # commands
-FILL_LEADING = 10  # digits of a key that are the same throughout a batch
+FILL_LEADING = 7  # digits of a key or member that are the same throughout a batch
 
 Reply = bytes | str | int | None | list["Reply"]
 
@@ -132,6 +132,9 @@ PLACEHOLDERS = {
     "key": Placeholder(b"k:%012d", 14, 0, 0),  # one of the keys, at random
     "each": Placeholder(b"k:%012d", 14),  # the keys one after the other
     "fresh": Placeholder(b"n:%012d", 14),  # a key that nobody has seen
+    "member": Placeholder(b"m%09d", 10),  # elements one after the other
+    "one": Placeholder(b"m%09d", 10, 0, 1_000_000),  # a million elements, at random
+    "score": Placeholder(b"%09d", 9, 100_000_000, 800_000_000),
     "value": Placeholder(b"v%09d", 10, 0, 1_000_000_000),
     "number": Placeholder(b"%03d", 3, 100, 900),
     "bit": Placeholder(b"%02d", 2, 10, 70),  # within 10 bytes

@@ -5,6 +5,7 @@ side. The real servers are programs of the reader's own machine:
 
     SPINELDB_REDIS8=/path/to/redis-server (8.2.3)    SPINELDB_VALKEY9=.../valkey-server (9.1.2)
     SPINELDB_REDIS7=/path/to/redis-server (7.0.15)
+    SPINELDB_BLOOM=/path/to/redisbloom.so (2.8.2), which Redis 8.2.3 loads as `redis8+bloom`
 
 SPINELDB_SUBJECT=redis8 runs the tests against that server instead of ours: so we learn whether a
 test asks for what the real server does.
@@ -25,7 +26,12 @@ from pathlib import Path
 import spineldb
 from spineldb.client import Address, Client, ConnectionLost, ErrorReply
 
-REAL = {"redis8": "SPINELDB_REDIS8", "valkey9": "SPINELDB_VALKEY9", "redis7": "SPINELDB_REDIS7"}
+REAL = {
+    "redis8": "SPINELDB_REDIS8",
+    "redis8+bloom": "SPINELDB_BLOOM",
+    "valkey9": "SPINELDB_VALKEY9",
+    "redis7": "SPINELDB_REDIS7",
+}
 SUBJECT = os.environ.get("SPINELDB_SUBJECT")
 START_SECONDS = 20.0
 ATTEMPTS = 3  # a free port may be taken by somebody else before the server binds it
@@ -79,7 +85,8 @@ def free_port() -> int:
 
 def real_program(name: str) -> str | None:
     """Return the program of a real server, if the environment names one."""
-    return os.environ.get(REAL[name])
+    base, _, module = name.partition("+")
+    return os.environ.get(REAL[base]) if not module or os.environ.get(REAL[name]) else None
 
 
 def start_spineldb(folder: Path, *options: str) -> Server:
@@ -95,7 +102,9 @@ def start_real(name: str, folder: Path, *options: str) -> Server:
     program = real_program(name)
     if program is None:
         raise StartFailed(f"{REAL[name]} does not name a server")
-    return start_program([program, "--bind", "127.0.0.1", "--dir", str(folder)], folder, *options)
+    modules = ["--loadmodule", os.environ[REAL[name]]] if "+" in name else []
+    whole = [program, "--bind", "127.0.0.1", "--dir", str(folder), *modules]
+    return start_program(whole, folder, *options)
 
 
 def start_program(program: list[str], folder: Path, *options: str) -> Server:

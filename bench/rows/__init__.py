@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from bench.rows import cpu, large, memory, server, stalls
+from bench.rows import algebra, cpu, large, memory, server, stalls
 
 ROWS = (
     *cpu.HOT_ROWS,
+    *cpu.LARGE_ROWS,
+    *algebra.ROWS,
     *memory.ROWS,
     *stalls.ROWS,
     *server.ROWS,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from random import Random
 
+from bench.commands import SCORED, TEN
 from bench.companions import Companion
 from bench.figures import Limit, Row, Sample
 from bench.lab import Lab
@@ -22,11 +23,15 @@ SIZES = [500_000 + step * 500 // 7 * 1000 for step in range(8)]
 VALUES = {10: Limit(0.7), 64: Limit(0.8), 1024: Limit(0.98)}
 KEYS_DELETED_FROM = 1_000_000
 KEYS_LEFT = 100_000
+KEYS_JUDGED = 1_000_000
 IDLE_CONNECTIONS = 10_000
+STREAM_ENTRIES = 1_000_000
 BATCH = 100
 
 
-def bytes_per_key(lab: Lab, template: Template) -> dict[str, Sample]:
+def bytes_per_key(
+    lab: Lab, template: Template, counted: tuple[str, ...] = ("DBSIZE",)
+) -> dict[str, Sample]:
     """Measure the mean growth per key over the sizes, each server filled once on its way up.
 
     One server after the other: a resident set does not drift as CPU time does.
@@ -34,22 +39,53 @@ def bytes_per_key(lab: Lab, template: Template) -> dict[str, Sample]:
     samples: dict[str, Sample] = {}
     for program in lab.programs:
         with Server(program) as server:
-            samples[program.name] = Sample(statistics.mean(growth_per_key(lab, server, template)))
+            samples[program.name] = Sample(
+                statistics.mean(growth_per_key(lab, server, template, counted))
+            )
     return samples
 
 
-def growth_per_key(lab: Lab, server: Server, template: Template) -> list[float]:
-    """Return the growth per key at each size; the server gets a moment of rest before each."""
+def growth_per_key(
+    lab: Lab, server: Server, template: Template, counted: tuple[str, ...]
+) -> list[float]:
+    """Return the growth per key, or element, at each size, of which `counted` asks the server.
+
+    The server gets a moment of rest before each.
+    """
     empty = server.resident_bytes()
     figures: list[float] = []
     filled = 0
     for size in map(lab.scaled, SIZES):
         fill(server.control, template, filled, size)
         filled = size
-        assert server.control.ask("DBSIZE") == size
+        assert server.control.ask(*counted) == size
         time.sleep(lab.seconds(0.5, 0.05))
         figures.append((server.resident_bytes() - empty) / size)
     return figures
+
+
+def misjudged(lab: Lab, template: Template) -> dict[str, Sample]:
+    """Measure by how much the growth of `used_memory` differs from that of the resident set.
+
+    In per cent of the latter, at a million keys.
+    """
+    samples: dict[str, Sample] = {}
+    for program in lab.programs:
+        with Server(program) as server:
+            empty = server.resident_bytes(), used_memory(server)
+            fill(server.control, template, 0, lab.scaled(KEYS_JUDGED))
+            time.sleep(lab.seconds(0.5, 0.05))
+            grown, believed = server.resident_bytes() - empty[0], used_memory(server) - empty[1]
+        samples[program.name] = Sample(100 * abs(believed / grown - 1))
+    return samples
+
+
+def used_memory(server: Server) -> int:
+    """Return what a server says that it uses."""
+    info = server.control.ask("INFO", "memory")
+    assert isinstance(info, bytes)
+    fields = dict(line.split(b":", 1) for line in info.split(b"\r\n") if b":" in line)
+    return int(fields[b"used_memory"])
 
 
 def given_back(lab: Lab) -> dict[str, Sample]:
@@ -105,6 +141,39 @@ def idle_connections(lab: Lab) -> dict[str, Sample]:
     return {name: Sample(size / count) for name, size in grown.items()}
 
 
+def bytes_per_entry(lab: Lab) -> dict[str, Sample]:
+    """Measure the growth per entry of one stream with a million of them, two fields each."""
+    template = Template("XADD stream * name {value} value {value}")
+    count = lab.scaled(STREAM_ENTRIES)
+    samples: dict[str, Sample] = {}
+    for program in lab.programs:
+        with Server(program) as server:
+            empty = server.resident_bytes()
+            fill(server.control, template, 0, count)
+            assert server.control.ask("XLEN", "stream") == count
+            time.sleep(lab.seconds(0.5, 0.05))
+            samples[program.name] = Sample((server.resident_bytes() - empty) / count)
+    return samples
+
+
+def judged_row(name: str, title: str, request: str) -> Row:
+    """Make a row of what a server believes of its memory."""
+    return Row(
+        name=f"memory.judged.{name}",
+        title=f"used_memory against growth of the resident set, 1 M keys, {title}",
+        section="What a server believes of its memory: how far off",
+        unit="%",
+        limit=Limit(10, relative=False),
+        measure=lambda lab: misjudged(lab, Template(request)),
+    )
+
+
+JUDGED = (
+    ("string", "values of 10", "SET {each} xxxxxxxxxx"),
+    ("deadline", "values of 10, a deadline each", "SET {each} xxxxxxxxxx EX {seconds}"),
+)
+
+
 def key_row(name: str, title: str, limit: Limit, request: str) -> Row:
     """Make a row of memory per key."""
     return Row(
@@ -114,6 +183,18 @@ def key_row(name: str, title: str, limit: Limit, request: str) -> Row:
         unit="bytes",
         limit=limit,
         measure=lambda lab: bytes_per_key(lab, Template(request)),
+    )
+
+
+def element_row(name: str, title: str, limit: Limit, request: str, *counted: str) -> Row:
+    """Make a row of memory per element of one large value."""
+    return Row(
+        name=f"memory.element.{name}",
+        title=title,
+        section="Memory per element of 10 bytes: one value, mean of eight sizes up to 1 million",
+        unit="bytes",
+        limit=limit,
+        measure=lambda lab: bytes_per_key(lab, Template(request), counted),
     )
 
 
@@ -127,6 +208,19 @@ ROWS = (
         "values of 10, a deadline each",
         Limit(0.65),
         "SET {each} xxxxxxxxxx EX {seconds}",
+    ),
+    *(judged_row(name, title, request) for name, title, request in JUDGED),
+    key_row("set", "sets of 10 members of 10", Limit(0.85), f"SADD {{each}} {TEN}"),
+    element_row("set", "a set", Limit(0.75), "SADD s {member}", "SCARD", "s"),
+    key_row("zset", "sorted sets of 10 members of 10", Limit(0.95), f"ZADD {{each}} {SCORED}"),
+    element_row("zset", "a sorted set", Limit(0.65), "ZADD z {number} {member}", "ZCARD", "z"),
+    Row(
+        name="memory.stream",
+        title="an entry of two fields, 1 M in one stream",
+        section="Memory per element",
+        unit="bytes",
+        limit=Limit(1.0),
+        measure=bytes_per_entry,
     ),
     Row(
         name="memory.given-back",

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from bench.companions import Companion
 from bench.figures import Limit, Row, Sample
 from bench.lab import Lab
-from bench.load import Template, fill
+from bench.load import Reply, Template, fill
+from bench.rows.memory import used_memory
 from bench.servers import Server
 
 FILL = Template("SET {each} xxxxxxxxxx")
 BIG_STRING = 512 << 20
+BIG_STREAM = 1_000_000
 GROWN_KEYS = 5_000_000
 MANY_KEYS = 1_000_000
 AFTERMATH = 0.5  # seconds: what a server does behind a command's back also counts
@@ -113,12 +115,81 @@ def remove_big(command: str) -> Callable[[Server, Lab], None]:
     return happen
 
 
+def make_stream(server: Server, lab: Lab) -> None:
+    """Have a stream of a million entries."""
+    template = Template("XADD big * name {value} value {value}")
+    fill(server.control, template, 0, lab.scaled(BIG_STREAM))
+    lab.settle(server)
+
+
+def fill_to_the_limit(server: Server, lab: Lab) -> None:
+    """Have a million keys, and no memory for more."""
+    fill_many(server, lab)
+    server.control.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    server.control.ask("CONFIG", "SET", "maxmemory", str(used_memory(server)))
+
+
+def write_on(server: Server, lab: Lab) -> None:
+    """Write as many keys again, each of which makes another one go; then lift the limit."""
+    first, count = lab.scaled(MANY_KEYS), lab.scaled(MANY_KEYS)
+    fill(server.control, FILL, first, first + count)
+    assert int(str(server.control.ask("DBSIZE"))) < 1.1 * first
+    server.control.ask("CONFIG", "SET", "maxmemory", "0")
+
+
+def lower_the_limit(server: Server, lab: Lab) -> None:
+    """Lower the limit to a quarter while somebody writes; then lift it."""
+    (limit,) = list_of(server.control.ask("CONFIG", "GET", "maxmemory"))[1:]
+    server.control.ask("CONFIG", "SET", "maxmemory", str(int(limit) // 4))
+    first = lab.scaled(MANY_KEYS)
+    fill(server.control, FILL, first, first + lab.scaled(MANY_KEYS) // 10)
+    time.sleep(AFTERMATH)
+    server.control.ask("CONFIG", "SET", "maxmemory", "0")
+
+
+def list_of(reply: Reply) -> list[bytes]:
+    """Take a reply that is an array of bulk strings for one."""
+    assert isinstance(reply, list)
+    return [word for word in reply if isinstance(word, bytes)]
+
+
+def fill_value(request: str) -> Callable[[Server, Lab], None]:
+    """Return what makes one value of a million elements."""
+
+    def prepare(server: Server, lab: Lab) -> None:
+        fill(server.control, Template(request), 0, lab.scaled(MANY_KEYS))
+        lab.settle(server)
+
+    return prepare
+
+
+def remove_value(key: str) -> Callable[[Server, Lab], None]:
+    """Return what deletes it."""
+
+    def happen(server: Server, _lab: Lab) -> None:
+        assert server.control.ask("DEL", key) == 1
+        time.sleep(AFTERMATH)
+
+    return happen
+
+
 SCENARIOS = {
     "grow": ("growing to 5 M keys", Scenario(nothing, grow)),
     "expire": ("1 M keys due at once", Scenario(fill_due, expire)),
     "flushall": ("FLUSHALL of 1 M keys", Scenario(fill_many, flush)),
     "unlink": ("UNLINK of a 512 MB string", Scenario(make_big, remove_big("UNLINK"))),
     "del": ("DEL of a 512 MB string", Scenario(make_big, remove_big("DEL"))),
+    "stream": ("DEL of a stream of 1 M entries", Scenario(make_stream, remove_big("DEL"))),
+    "evict": ("eviction at the limit under a write load", Scenario(fill_to_the_limit, write_on)),
+    "evict.lowered": (
+        "maxmemory of 1 M keys lowered to a quarter under a write load",
+        Scenario(fill_to_the_limit, lower_the_limit),
+    ),
+    "set": ("DEL of a set of 1 M", Scenario(fill_value("SADD s {member}"), remove_value("s"))),
+    "zset": (
+        "DEL of a sorted set of 1 M",
+        Scenario(fill_value("ZADD z {number} {member}"), remove_value("z")),
+    ),
 }
 
 

@@ -291,6 +291,54 @@ class NotFinite(CommandError):
     text = "increment would produce NaN or Infinity"
 
 
+class IncrementNotFinite(CommandError):
+    text = "value is NaN or Infinity"
+
+
+class HashNotInteger(CommandError):
+    text = "hash value is not an integer"
+
+
+class HashNotFloat(CommandError):
+    text = "hash value is not a float"
+
+
+class NegativeExpire(CommandError):
+    text = "invalid expire time, must be >= 0"
+
+
+class FieldsMissing(CommandError):
+    text = "Mandatory argument FIELDS is missing or not at the right position"
+
+
+class FieldsMismatch(CommandError):
+    text = "The `numfields` parameter must match the number of arguments"
+
+
+class FieldsAboveZero(CommandError):
+    text = "Parameter `numFields` should be greater than 0"
+
+
+class FieldsPositive(CommandError):
+    text = "Number of fields must be a positive integer"
+
+
+class FieldCondition(CommandError):
+    text = "Only one of FXX or FNX arguments can be specified"
+
+
+class FieldTime(CommandError):
+    text = "Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"
+
+
+class UnknownArgument(CommandError):
+    text = "unknown argument: {}"
+
+
+class FieldNumber(CommandError):
+    text = "invalid number of fields"
+
+
 class NoSuchKey(CommandError):
     text = "no such key"
 
@@ -376,6 +424,14 @@ class LcsNoMemory(CommandError):
     text = "Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 
 
+class TooFewKeys(CommandError):
+    text = "Number of keys can't be greater than number of args"
+
+
+class LimitNegative(CommandError):
+    text = "LIMIT can't be negative"
+
+
 class InvalidNumkeys(CommandError):
     text = "invalid numkeys value or out of range"
 
@@ -420,6 +476,102 @@ class BitfieldOverflow(CommandError):
 
 class BitfieldReadOnly(CommandError):
     text = "BITFIELD_RO only supports the GET subcommand"
+
+
+# HyperLogLogs.
+
+
+class NotHyperLogLog(CommandError):
+    code = "WRONGTYPE"
+    text = "Key is not a valid HyperLogLog string value."
+
+
+class CorruptHyperLogLog(CommandError):
+    code = "INVALIDOBJ"
+    text = "Corrupted HLL object detected"
+
+
+class NoDebuggedKey(CommandError):
+    text = "The specified key does not exist"
+
+
+class NotSparse(CommandError):
+    text = "HLL encoding is not sparse"
+
+
+class UnknownPfdebug(CommandError):
+    text = "Unknown PFDEBUG subcommand '{}'"
+
+
+class NotOnOrOff(CommandError):
+    text = "Argument must be ON or OFF"
+
+
+class SelfTestFailed(CommandError):
+    code = "TESTFAILED"
+    text = "{}"
+
+
+# Geo.
+
+
+class UnknownUnit(CommandError):
+    text = "unsupported unit provided. please use M, KM, FT, MI"
+
+
+class InvalidPosition(CommandError):
+    text = "invalid longitude,latitude pair {},{}"
+
+
+class NeedNumeric(CommandError):
+    text = "need numeric {}"
+
+
+class NegativeRadius(CommandError):
+    text = "radius cannot be negative"
+
+
+class NegativeBox(CommandError):
+    text = "height or width cannot be negative"
+
+
+class NoSuchMember(CommandError):
+    text = "could not decode requested zset member"
+
+
+class GeoCount(CommandError):
+    text = "COUNT must be > 0"
+
+
+class AnyWithoutCount(CommandError):
+    text = "the ANY argument requires COUNT argument"
+
+
+class GeoFrom(CommandError):
+    text = "exactly one of FROMMEMBER or FROMLONLAT can be specified for {}"
+
+
+class GeoBy(CommandError):
+    text = "exactly one of BYRADIUS and BYBOX can be specified for {}"
+
+
+class GeoStoreShows(CommandError):
+    text = "{} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+
+
+class InvalidCorners(CommandError):
+    text = "invalid number of vertices"
+
+
+class TooFewCorners(CommandError):
+    text = "GEOSEARCH BYPOLYGON must have at least 3 vertices"
+
+
+# Sorting.
+
+
+class NotSortable(CommandError):
+    text = "One or more scores can't be converted into double"
 
 
 # Keys.
@@ -488,6 +640,53 @@ class DatabaseTooLarge(CommandError):
 
 class TooManyKeys(CommandError):
     text = "Command '{}' aborted: number of keys ({}) exceeds 'max_set_operation_keys' limit ({})."
+
+
+# Sorted sets.
+
+
+class ScoreNotNumber(CommandError):
+    text = "resulting score is not a number (NaN)"
+
+
+class NewAndOld(CommandError):
+    text = "XX and NX options at the same time are not compatible"
+
+
+class GreaterLessAndNew(CommandError):
+    text = "GT, LT, and/or NX options at the same time are not compatible"
+
+
+class OneIncrement(CommandError):
+    text = "INCR option supports a single increment-element pair"
+
+
+class ScoreBounds(CommandError):
+    text = "min or max is not a float"
+
+
+class NameBounds(CommandError):
+    text = "min or max not valid string range item"
+
+
+class LimitWithRanks(CommandError):
+    text = "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+
+
+class ScoresWithNames(CommandError):
+    text = "syntax error, WITHSCORES not supported in combination with BYLEX"
+
+
+class ValueOutOfRange(CommandError):
+    text = "value is out of range"
+
+
+class NoInputKey(CommandError):
+    text = "at least 1 input key is needed for '{}' command"
+
+
+class WeightNotFloat(CommandError):
+    text = "weight value is not a float"
 
 
 # Connections.
@@ -745,3 +944,319 @@ class NoShutdown(CommandError):
 
 class ShutdownFailed(CommandError):
     text = "Errors trying to SHUTDOWN. Check logs."
+
+
+# Streams.
+
+
+class InvalidStreamId(CommandError):
+    text = "Invalid stream ID specified as stream command argument"
+
+
+class StreamIdZero(CommandError):
+    text = "The ID specified in XADD must be greater than 0-0"
+
+
+class StreamIdNotGreater(CommandError):
+    text = "The ID specified in XADD is equal or smaller than the target stream top item"
+
+
+class NoStreamIdLeft(CommandError):
+    text = "The stream has exhausted the last possible ID, unable to add more items"
+
+
+class EntryTooLarge(CommandError):
+    text = "Elements are too large to be stored"
+
+
+class TwoTrims(CommandError):
+    text = "syntax error, MAXLEN and MINID options at the same time are not compatible"
+
+
+class MaxlenNegative(CommandError):
+    text = "The MAXLEN argument must be >= 0."
+
+
+class LimitNegative(CommandError):
+    text = "The LIMIT argument must be >= 0."
+
+
+class LimitWithoutTrim(CommandError):
+    text = "syntax error, LIMIT cannot be used without specifying a trimming strategy"
+
+
+class LimitExact(CommandError):
+    text = "syntax error, LIMIT cannot be used without the special ~ option"
+
+
+class NoTrim(CommandError):
+    text = "syntax error, XTRIM must be called with a trimming strategy"
+
+
+class IntervalStart(CommandError):
+    text = "invalid start ID for the interval"
+
+
+class IntervalEnd(CommandError):
+    text = "invalid end ID for the interval"
+
+
+class UnbalancedXread(CommandError):
+    text = (
+        "Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be "
+        "specified."
+    )
+
+
+class UnbalancedXreadgroup(CommandError):
+    text = (
+        "Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be "
+        "specified."
+    )
+
+
+class GroupInXread(CommandError):
+    text = "The GROUP option is only supported by XREADGROUP. You called XREAD instead."
+
+
+class NoackInXread(CommandError):
+    text = "The NOACK option is only supported by XREADGROUP. You called XREAD instead."
+
+
+class NoGroupInXreadgroup(CommandError):
+    text = "Missing GROUP option for XREADGROUP"
+
+
+class DollarInXreadgroup(CommandError):
+    text = (
+        "The $ ID is meaningless in the context of XREADGROUP: you want to read the history of "
+        "this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID "
+        "would just return an empty result set."
+    )
+
+
+class PlusInXreadgroup(CommandError):
+    text = (
+        "The + ID is meaningless in the context of XREADGROUP: you want to read the history of "
+        "this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID "
+        "would just return an empty result set."
+    )
+
+
+class GreaterInXread(CommandError):
+    text = (
+        "The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
+        "option."
+    )
+
+
+class NoSuchGroup(CommandError):
+    code = "NOGROUP"
+    text = "No such consumer group '{}' for key name '{}'"
+
+
+class NoSuchKeyOrGroup(CommandError):
+    code = "NOGROUP"
+    text = "No such key '{}' or consumer group '{}'"
+
+
+class NoSuchGroupToRead(CommandError):
+    code = "NOGROUP"
+    text = "No such key '{}' or consumer group '{}' in XREADGROUP with GROUP option"
+
+
+class GroupExists(CommandError):
+    code = "BUSYGROUP"
+    text = "Consumer Group name already exists"
+
+
+class XgroupNoKey(CommandError):
+    text = (
+        "The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use "
+        "the MKSTREAM option to create an empty stream automatically."
+    )
+
+
+class EntriesReadNegative(CommandError):
+    text = "value for ENTRIESREAD must be positive or -1"
+
+
+class InvalidClaimArgument(CommandError):
+    text = "Invalid {} for {}"
+
+
+class UnknownClaimOption(CommandError):
+    text = "Unrecognized XCLAIM option '{}'"
+
+
+class CountNotPositive(CommandError):
+    text = "COUNT must be > 0"
+
+
+class EntriesAddedNegative(CommandError):
+    text = "entries_added must be positive"
+
+
+class LastIdBelowTop(CommandError):
+    text = "The ID specified in XSETID is smaller than the target stream top item"
+
+
+class EntriesAddedBelowLength(CommandError):
+    text = "The entries_added specified in XSETID is smaller than the target stream length"
+
+
+class LastIdBelowGivenDeleted(CommandError):
+    text = "The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
+
+
+class LastIdBelowDeleted(CommandError):
+    text = "The ID specified in XSETID is smaller than current max_deleted_entry_id"
+
+
+class IdCountMismatch(CommandError):
+    text = "The `numids` parameter must match the number of arguments"
+
+
+class IdCountNotPositive(CommandError):
+    text = "Number of IDs must be a positive integer"
+
+
+# -- Bloom filters: in RedisBloom's words, and the original's where it has other ones --------------
+
+
+class Bloom(CommandError):
+    """An error of a filter; `spinel` is its text with `probabilistic_errors = "spinel"`."""
+
+    text = "invalid filter argument"
+    spinel: ClassVar[str] = ""
+
+    def reworded(self) -> CommandError:
+        """Return the error in the original's words."""
+        return Custom(f"ERR {self.spinel}") if self.spinel else self
+
+
+BLOOM_RATE = "Invalid request: error rate must be between 0 and 1"
+BLOOM_CAPACITY = "Invalid request: capacity must be between 1 and 1073741824"
+
+
+class BloomExists(Bloom):
+    text = "item exists"
+    spinel = "Key already exists"
+
+
+class BloomNotFound(Bloom):
+    text = "not found"
+    spinel = "Key not found"
+
+
+class BloomBadRate(Bloom):
+    text = "bad error rate"
+    spinel = BLOOM_RATE
+
+
+class BloomRateRange(Bloom):
+    text = "(0 < error rate range < 1) "
+    spinel = BLOOM_RATE
+
+
+class BloomBadCapacity(Bloom):
+    text = "bad capacity"
+    spinel = BLOOM_CAPACITY
+
+
+class BloomCapacityRange(Bloom):
+    text = "(capacity should be larger than 0)"
+    spinel = BLOOM_CAPACITY
+
+
+class BloomNoExpansion(Bloom):
+    text = "no expansion"
+
+
+class BloomBadExpansion(Bloom):
+    text = "bad expansion"
+
+
+class BloomExpansionRange(Bloom):
+    text = "expansion should be greater or equal to 1"
+
+
+class BloomNonScaling(Bloom):
+    text = "Nonscaling filters cannot expand"
+
+
+class BloomInsertRate(Bloom):
+    text = "Bad error rate"
+    spinel = BLOOM_RATE
+
+
+class BloomInsertCapacity(Bloom):
+    text = "Bad capacity"
+    spinel = BLOOM_CAPACITY
+
+
+class BloomInsertExpansion(Bloom):
+    text = "Bad expansion"
+    spinel = BloomBadExpansion.text
+
+
+class BloomInsertRange(Bloom):
+    """A number of BF.INSERT that is out of range; `reworded` needs to know which."""
+
+    text = "Bad argument received"
+
+    def __init__(self, cause: Bloom) -> None:
+        super().__init__()
+        self._cause = cause
+
+    def reworded(self) -> CommandError:
+        """Return what BF.RESERVE says of the same number, in the original's words."""
+        return self._cause.reworded()
+
+
+class BloomUnknownWord(Bloom):
+    text = "Unknown argument received"
+
+    def reworded(self) -> CommandError:
+        """Return the error that other commands have for a word they do not know."""
+        return Syntax()
+
+
+class BloomOtherParameters(CommandError):
+    text = "Invalid request: Cannot change parameters of an existing filter"
+
+
+class BloomFull(CommandError):
+    text = "non scaling filter is full"
+
+
+class BloomNotInserted(CommandError):
+    text = "problem inserting into filter"
+
+
+class BloomNotCreated(CommandError):
+    text = "could not create filter"
+
+
+class BloomTooLarge(CommandError):
+    text = "capacity is too large"
+
+
+class BloomInformation(CommandError):
+    text = "Invalid information value"
+
+
+class BloomIterator(CommandError):
+    text = "Second argument must be numeric"
+
+
+class BloomBadData(CommandError):
+    text = "received bad data"
+
+
+class BloomBadOffset(CommandError):
+    text = "invalid offset - no link found"
+
+
+class BloomBadChunk(CommandError):
+    text = "invalid chunk - Too big for current filter"

@@ -33,9 +33,12 @@ MAP = """
     core.entry
     core.packed core.chunks core.tree
     core.keyspace
-    core.strings core.lists core.hashes core.sets core.streams
+    core.extensions
+    core.bloom
+    core.strings core.lists core.sets core.streams
     core.zsets
     core.effects
+    core.hashes
     core.dispatch
     core.hot_*
     core.lua

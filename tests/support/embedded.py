@@ -6,6 +6,8 @@ from typing import Any
 
 from spineldb.core import probe_data, strings
 from spineldb.core.connection import Connection, Network
+from spineldb.core.entry import Kind
+from spineldb.engine import digest
 from spineldb.server.composition import compose
 from tests.support.wire import Fault, check_reply, encoded, split_replies, value
 
@@ -59,19 +61,29 @@ class Embedded:
         return client.take_output()
 
     def contents(self) -> Contents:
-        """Return all that exists, by walking the tables: {(database, key): (value, deadline)}."""
+        """Return all that exists, by walking the tables: {(database, key): (value, deadline)}.
+
+        Of what is no string there is a digest.
+        """
         found: Contents = {}
         for database in self.keyspace.databases:
             cursor = 0
             while True:
                 cursor, some = database.scan(cursor)
-                for key, _kind, deadline in some:
-                    value = strings.get(database, key)
+                for key, kind, deadline in some:
+                    if kind == Kind.STRING:
+                        value = strings.get(database, key)
+                    else:
+                        value = digest.of_value(database, key)
                     if value is not None:
                         found[database.index, key] = (value, deadline)
                 if cursor == 0:
                     break
         return found
+
+    def digest(self, database: int, key: bytes) -> bytes:
+        """Return what DEBUG DIGEST-VALUE says of a key's value."""
+        return (digest.of_value(self.keyspace.databases[database], key) or b"").hex().encode()
 
     def rest(self) -> None:
         """Do all work that waits."""

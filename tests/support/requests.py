@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from spineldb.engine.command import Command, CommandTable
+from spineldb.engine.command import Command, CommandTable, Flag
 from spineldb.engine.usage import Argument
 from tests.support.wire import encoded
 
@@ -92,6 +92,7 @@ class Requests:
             for command in every
             if self.skip.isdisjoint({command.name, command.name.partition("|")[0]})
             and self.only(command)
+            and Flag.BLOCKING not in command.flags  # who waits is not answered
         ]
         self.commands = [one for one in fit for _ in range(1 if one.name in RARE else 10)]
 
@@ -120,7 +121,10 @@ class Requests:
         chance = self.chance
         name = [word.encode() for word in command.name.split("|")]
         if chance.random() < 0.5:
-            name[0] = bytes(chance.choice((byte, byte ^ 32)) for byte in name[0])
+            name[0] = bytes(
+                chance.choice((byte, byte ^ 32)) if chr(byte).isalpha() else byte
+                for byte in name[0]
+            )
         words = self.words(command.arguments)
         if command.key_specs and b"numkeys" in words:
             words = self.counted(words, command)
@@ -234,7 +238,21 @@ HASTE_MS = 600_000
 _DEADLINES = frozenset(b"ex px exat pxat expire pexpire expireat pexpireat setex psetex".split())
 _WORDS_OF_OPTIONS = frozenset(
     word
-    for token in ("NX", "XX", "EX", "PX", "EXAT", "PXAT", "KEEPTTL")
+    for token in (
+        "NX",
+        "XX",
+        "EX",
+        "PX",
+        "EXAT",
+        "PXAT",
+        "KEEPTTL",
+        "MIN",
+        "MAX",
+        "WEIGHTS",
+        "AGGREGATE",
+        "WITHSCORES",
+        "LIMIT",
+    )
     for word in (token.encode(), token.lower().encode())
 )
 _BY_NAME: dict[str, list[bytes]] = {
@@ -242,6 +260,9 @@ _BY_NAME: dict[str, list[bytes]] = {
     "offset": OFFSETS,
     "cursor": [b"0", b"0", b"281474976710656", b"12345678901234567890"],
     "count": [b"1", b"10", b"1000", b"0"],
+    "min": [b"-inf", b"-", b"[a", b"(1", b"0", b"-5", b"["],
+    "max": [b"+inf", b"+", b"[z", b"(9", b"100", b"-1", b"(c"],
+    "member": [b"a", b"b", b"m", b"1", b"2", b"\x00\xff", b"l" * 100],
     "index": NUMBERS[:4],
     "index1": NUMBERS[:4],
     "index2": NUMBERS[:4],
@@ -251,7 +272,12 @@ _BY_NAME: dict[str, list[bytes]] = {
     "milliseconds": [b"1000000", b"100000000", b"1", b"0", b"-1"],
     "type": [b"string", b"hash", b"nothing", b"STRING"],
     "bit": [b"0", b"1", b"0", b"1", b"2"],
+    "error_rate": [b"0.01", b"0.1", b"0.9", b"1e-9"],
+    "error": [b"0.01", b"0.1", b"0.9", b"1e-9"],
+    "capacity": [b"1", b"3", b"10", b"1000"],
+    "iterator": [b"0", b"1", b"9", b"2000"],
     "section": [b"all", b"everything", b"server", b"KEYSPACE", b"default", b"nothing"],
+    "subcommand": [b"GETREG", b"decode", b"ENCODING", b"TODENSE", b"nothing"],  # of PFDEBUG
     "parameter": [b"*", b"maxmemory", b"save", b"*max*", b"port"],
     "command-name": [b"get", b"client|kill", b"SET", b"nothing"],
     "command": [b"get", b"SET", b"msetex", b"bitfield", b"nothing"],

@@ -143,8 +143,8 @@ def filter_of(words: Sequence[bytes]) -> Callable[[Command], bool]:
     if options.left != 3 or options.keyword() != b"FILTERBY":
         raise errors.Syntax
     match options.keyword(), options.word():
-        case b"MODULE", _:
-            return lambda _: False
+        case b"MODULE", module:
+            return lambda one: one.module is not None and one.module.encode() == module
         case b"ACLCAT", category:
             wanted = f"@{category.decode('latin-1').lower()}"
             return lambda one: wanted in one.categories.names
@@ -221,6 +221,8 @@ def documentation(one: Command) -> Reply:
     }
     if one.complexity is not None:
         entry[b"complexity"] = one.complexity.encode()
+    if one.module is not None:
+        entry[b"module"] = one.module.encode()
     flags = [name for name, is_set in doc_flags(one) if is_set]
     if flags:
         entry[b"doc_flags"] = Members(flags)

@@ -22,6 +22,7 @@ from spineldb.engine.command import (
     Family,
 )
 from spineldb.engine.identity import SERVER_NAME
+from spineldb.engine.modules import MODULES
 from spineldb.version import REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def hello(ctx: Context, *arguments: bytes) -> Reply | Outside:
         b"id": session.id,
         b"mode": b"standalone",
         b"role": b"master",
-        b"modules": [],
+        b"modules": [module.entry for module in MODULES],
     }
 
 

@@ -21,9 +21,9 @@ from spineldb.config.units import redis_size
 from spineldb.core import strings
 from spineldb.core.entry import Kind
 from spineldb.core.numbers import text_to_double
+from spineldb.core.session import memory_of
 from spineldb.engine import arguments, digest
 from spineldb.engine.client_names import is_local
-from spineldb.engine.clients import memory_of
 from spineldb.engine.command import ADMIN, LOADING, NOSCRIPT, STALE, Family
 from spineldb.engine.reply import Members, Raw, Verbatim
 from spineldb.observability.logging import get_log

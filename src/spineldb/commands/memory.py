@@ -49,9 +49,8 @@ def _encoded(figure: float | dict[str, int]) -> Reply:
 @memory.command("MEMORY DOCTOR", since="4.0.0", tips=PER_SHARD)
 def doctor(ctx: Context) -> Verbatim:
     """Report on the use of memory in plain words, and what could be better. O(N) in the clients."""
-    settings = ctx.settings
-    evicts = settings.text("maxmemory-policy") != "noeviction"
-    return Verbatim(ctx.engine.memory.report(settings.maxmemory, evicts=evicts))
+    limit, evicts = ctx.settings.maxmemory, ctx.engine.eviction.evicts
+    return Verbatim(ctx.engine.memory.report(limit, evicts=evicts))
 
 
 @memory.command(

@@ -25,6 +25,7 @@ from spineldb.engine.command import (
     Family,
 )
 from spineldb.engine.lifecycle import Stop
+from spineldb.engine.modules import MODULES
 from spineldb.engine.reply import Verbatim
 from spineldb.version import SPINELDB_VERSION
 
@@ -155,7 +156,7 @@ def _crystal(size: int, seed: int) -> str:
 def module_list(ctx: Context) -> Reply:
     """List the modules whose commands the server offers. O(N) in their number."""
     del ctx
-    return []
+    return [module.entry for module in MODULES]
 
 
 @module.command("MODULE LOAD path [arg [arg ...]]", MODULE_FLAGS, since="4.0.0")

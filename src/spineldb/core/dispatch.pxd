@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from spineldb.core.call cimport Body, BodyFunction, Call
 from spineldb.core.commandlog cimport CommandLog, Measured
 from spineldb.core.effects cimport Effects
+from spineldb.core.eviction cimport Evictor
 from spineldb.core.keyspace cimport Keyspace
 from spineldb.core.resp cimport Request, Slice
 from spineldb.core.session cimport Executor, Session
@@ -54,6 +55,7 @@ cdef struct Indexed:
 cdef class Dispatcher(Executor):
     cdef readonly Keyspace keyspace
     cdef readonly Effects effects
+    cdef readonly Evictor evictor
     cdef readonly dict commands              # lower-case bytes -> Command
     cdef Indexed* index
     cdef uint32_t index_mask
@@ -79,7 +81,7 @@ cdef class Dispatcher(Executor):
     cdef Command find(self, Slice* argv, int argc)
     cdef int look_ahead(self, Session session, Request* requests, int count) except -1
     cdef bint execute(self, Session session, Request* request) except -1
-    cdef bint is_full(self) noexcept
+    cdef bint is_full(self, Session session) except -1
     cdef bint ask(self, Session session, Request* request, Command command,
                   uint32_t gates) except -1
     cdef int perform(self, Session session, Request* request, Command command,

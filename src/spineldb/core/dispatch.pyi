@@ -5,6 +5,7 @@ from typing import Any, Final, Self
 from spineldb.core.call import Call
 from spineldb.core.commandlog import CommandLog
 from spineldb.core.effects import Effects
+from spineldb.core.eviction import Evictor
 from spineldb.core.keyspace import Keyspace
 from spineldb.core.session import Executor, Session
 
@@ -89,6 +90,8 @@ class Dispatcher(Executor):
     def keyspace(self) -> Keyspace: ...
     @property
     def effects(self) -> Effects: ...
+    @property
+    def evictor(self) -> Evictor: ...
     @property
     def commands(self) -> dict[bytes, Command]: ...
     @property

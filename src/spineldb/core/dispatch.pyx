@@ -14,6 +14,8 @@ A body that raises anything but a `CommandError` is our bug: `-ERR internal erro
 changed data, emergency read-only mode.
 """
 
+cimport cython
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -24,12 +26,16 @@ from spineldb.clock cimport monotonic_ns, wall_ms
 from spineldb.core.call cimport Deferred
 from spineldb.core.commandlog cimport CommandLog, Measured, measured, request_bytes
 from spineldb.core.crash cimport running
+from spineldb.core.eviction cimport EXHAUSTED, Evictor
 from spineldb.core.keyspace cimport Database
 from spineldb.core.resp cimport out_error, out_truncate, out_value
-from spineldb.core.session cimport POSTPONED, REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED
+from spineldb.core.session cimport (
+    POSTPONED, PRIMARY, REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED,
+)
 from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entries
 
 from spineldb import errors
+from spineldb.core.effects import NotSettled
 
 cdef extern from *:
     int leading_zeros "__builtin_clzll"(uint64_t) noexcept nogil
@@ -138,6 +144,7 @@ cdef inline size_t lowered(char* to, const char* data, size_t size) noexcept nog
     return size
 
 
+@cython.no_gc_clear                  # connections give their blocks back to the keyspace it holds
 cdef class Dispatcher(Executor):
     """Runs the requests of all sessions, one at a time.
 
@@ -149,6 +156,7 @@ cdef class Dispatcher(Executor):
 
     def __init__(self, Effects effects, Call context, tuple gates=(), hooks=None):
         self.effects = effects
+        self.evictor = Evictor(effects)
         self.keyspace = effects.keyspace
         self.slabs = self.keyspace.slabs
         self.context = context
@@ -260,6 +268,7 @@ cdef class Dispatcher(Executor):
     def limit_memory(self, int64_t bytes_) -> None:
         """Set maxmemory in bytes; 0 is no limit."""
         self.memory_limit = bytes_
+        self.evictor.floor = <size_t>-1
         self.memory_mark = <size_t>bytes_ if bytes_ > 0 else <size_t>-1
 
     def open_gate(self, Session session, uint32_t bits, bint asked=True) -> None:
@@ -312,6 +321,7 @@ cdef class Dispatcher(Executor):
         """Run one request; False if it was postponed and must be offered again."""
         cdef Command command
         cdef uint32_t gates
+        cdef bint full
         if <PyObject*>request.command == <PyObject*>None:
             self.reject(session, None, errors.UnknownCommand(*names(request)))
             return True
@@ -324,8 +334,12 @@ cdef class Dispatcher(Executor):
                 slice_bytes(&request.argv[1]), command.name.upper()))
             return True
         gates = command.gates & (session.gates | self.raised)
-        if command.gates & GATE_MEMORY and self.slabs.used > self.memory_mark and self.is_full():
-            gates |= GATE_MEMORY
+        if command.gates & GATE_MEMORY and self.slabs.used > self.memory_mark and (
+            not gates & (GATE_AUTH | GATE_EMERGENCY)
+        ):
+            full = self.is_full(session)         # which may end in emergency mode
+            self.last_ns = monotonic_ns()        # evicting is not this command's doing
+            gates |= (command.gates & self.raised) | (GATE_MEMORY if full else 0)
         if gates and not self.ask(session, request, command, gates):
             return session.flags & POSTPONED == 0
         if self.monitored and not command.skips_monitor:
@@ -336,9 +350,21 @@ cdef class Dispatcher(Executor):
             self.perform(session, request, command)
         return True
 
-    cdef bint is_full(self) noexcept:
-        """Whether more is used than maxmemory, beside what only waits to be freed."""
-        return self.slabs.used - self.keyspace.owed() > self.memory_mark
+    cdef bint is_full(self, Session session) except -1:
+        """Is more used than maxmemory, and no key may go for it? Evicts what may."""
+        cdef bint full
+        if session.flags & PRIMARY:          # a replica takes what it is sent
+            return False
+        try:
+            full = self.evictor.make_room(self.memory_mark) == EXHAUSTED
+        except NotSettled as error:
+            self.hooks.emergency(None, None, [], error.__cause__)
+            return False                     # that gate refuses the command
+        except MemoryError:
+            return True
+        if self.effects.ready:
+            self.hooks.ready(self.effects)
+        return full
 
     cdef bint ask(self, Session session, Request* request, Command command,
                   uint32_t gates) except -1:
@@ -560,6 +586,7 @@ cdef class Dispatcher(Executor):
 
     cdef int settle(self) except -1:
         """End a turn. One that wrote while much waits to be freed pays a slice of that debt."""
+        self.evictor.spent_ns = 0
         if self.effects.dirty != self.settled_dirty:
             self.settled_dirty = self.effects.dirty
             if self.keyspace.in_debt():

@@ -32,6 +32,7 @@ cdef class Effects(Undertaker):
     cdef readonly Keyspace keyspace
     cdef public int64_t dirty                # changes since the last snapshot
     cdef readonly int64_t expired_keys
+    cdef public int64_t expired_fields       # of hashes
     cdef readonly list sinks
     cdef bint feeding                        # there is a sink
     cdef int stream_db                       # the database the stream has selected; -1: none
@@ -64,8 +65,17 @@ cdef class Effects(Undertaker):
     cdef int hand_on(self, Database db, Request* request, bint changed) except -1
     cdef int reset_unit(self) noexcept
     cdef int tell_burial(self, Database db, bytes name) except -1
+    # The same of fields of a hash: told before it is done.
+    cdef int tell_fields(self, Database db, const char* key, size_t size, const Slice* fields,
+                         int count) except -1
     cdef char* room(self, size_t size) except NULL
     cdef int select(self, int index) except -1
     cdef int send_unit(self, Database db) except -1
     cdef int feed(self, const char* data, size_t size) except -1
     cdef int expire_prefix(self, Database db, uint32_t prefix) except -1
+
+# Delete about `limit` fields of the hash that was looked up whose time has passed, propagate that
+# and have what remains looked at when it is due. True if more are due already. core/hashes, which
+# stands on this module, puts its function here.
+ctypedef bint (*ExpireFields)(Effects effects, Database db, Found* found, int64_t limit) except -1
+cdef ExpireFields expire_fields

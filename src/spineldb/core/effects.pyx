@@ -15,7 +15,8 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
-from spineldb.core.entry cimport HAS_DEADLINE, entry_deadline, entry_key
+from spineldb.core.entry cimport KIND_MASK, entry_deadline, entry_key
+from spineldb.core.root cimport ValueType, value_types
 from spineldb.core.slab cimport Ref, at
 from spineldb.core.table cimport table_visit_prefix
 from spineldb.clock cimport monotonic_ns
@@ -25,6 +26,7 @@ from spineldb import errors
 
 cdef int PREFIX_BITS = 32                    # of the hash that the timing wheel keeps
 cdef int64_t FIRE_SLICE = 64                 # prefixes fired between looks at the clock
+cdef int64_t FIELD_SLICE = 1024              # fields of one hash that are deleted then
 
 #: The class of each event, by its name (CONFIG notify-keyspace-events).
 #: The class of each keyspace event that Python code announces.
@@ -51,6 +53,7 @@ EVENT_CLASSES = {
     }.items()
     for name in names.split()
 }
+EVENT_CLASSES[""] = 0                        # a change of which Redis publishes nothing
 
 
 cdef class Sink:
@@ -168,9 +171,32 @@ cdef class Effects(Undertaker):
         self.burials += 1
         return 0
 
+    cdef int tell_fields(self, Database db, const char* key, size_t size, const Slice* fields,
+                         int count) except -1:
+        """Have the unit delete fields of a hash. As above, it is told before it is done."""
+        cdef size_t unit_size = self.unit_size
+        cdef int commands = self.unit_commands
+        cdef int i
+        try:
+            if db.index != self.home:
+                self.select(db.index)
+            self.command(2 + count, False)
+            self.argument(b"HDEL", 4)
+            self.argument(key, size)
+            for i in range(count):
+                self.argument(fields[i].data, fields[i].size)
+            if db.index != self.home:
+                self.select(self.home)
+        except BaseException:
+            self.unit_size = unit_size
+            self.unit_commands = commands
+            raise
+        self.burials += 1
+        return 0
+
     def reset_statistics(self) -> None:
-        """Forget how many keys expired (CONFIG RESETSTAT)."""
-        self.expired_keys = 0
+        """Forget how many keys and fields expired (CONFIG RESETSTAT)."""
+        self.expired_keys = self.expired_fields = 0
 
     # -- the propagation form ----------------------------------------------------------------------
 
@@ -304,11 +330,16 @@ cdef class Effects(Undertaker):
                 entry = <uint8_t*>at(db.slabs, due.refs[i])
                 key = entry_key(entry, &size)
                 db.find_hashed(key, size, due.hashes[i], &found)
-                if found.expired and self.bury(db, &found):
-                    try:
-                        self.settle(db, NULL, False)
-                    except Exception as error:
-                        raise NotSettled from error
+                if found.expired:
+                    self.bury(db, &found)
+                elif found.entry is not NULL and inner_deadline(found.entry) >= 0:
+                    expire_fields(self, db, &found, FIELD_SLICE)
+                else:
+                    continue
+                try:
+                    self.settle(db, NULL, False)
+                except Exception as error:
+                    raise NotSettled from error
             if not due.full:
                 return 0
 
@@ -349,6 +380,12 @@ cdef class Effects(Undertaker):
         return first
 
 
+cdef inline int64_t inner_deadline(const uint8_t* entry) noexcept:
+    """When a field of a hash expires, or -1."""
+    cdef ValueType* kind = &value_types[entry[0] & KIND_MASK]
+    return -1 if kind.next_deadline is NULL else kind.next_deadline(entry)
+
+
 cdef enum:
     DUE_MAX = 64
 
@@ -365,10 +402,12 @@ cdef int collect_due(void* context, uint64_t hash, Ref* ref) except -2:
     cdef Due* due = <Due*>context
     cdef Database db = <Database>due.db
     cdef uint8_t* entry = <uint8_t*>at(db.slabs, ref[0])
-    cdef int64_t deadline
-    if not entry[0] & HAS_DEADLINE:
+    cdef int64_t deadline = entry_deadline(entry)
+    cdef int64_t inner = inner_deadline(entry)
+    if inner >= 0 and (deadline < 0 or inner < deadline):
+        deadline = inner
+    if deadline < 0:
         return 0
-    deadline = entry_deadline(entry)
     if deadline > due.now_ms:
         db.push_deadline(hash, deadline)     # fired early: the deadline was moved since
         return 0

@@ -7,11 +7,12 @@ length of an array is sent before its elements; nothing can change the database 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp
+from libc.string cimport memcmp, strlen
 
 from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_NEW, EVENT_OVERWRITTEN, EVENT_TYPE_CHANGED
-from spineldb.core.entry cimport KIND_MASK, entry_deadline, entry_key, usage_of
+from spineldb.core.entry cimport EXTENSION, KIND_MASK, entry_deadline, entry_key, usage_of
+from spineldb.core.extensions cimport exact_kind, extension_name, extension_named
 from spineldb.core.glob cimport glob_match
 from spineldb.core.keyspace cimport Database, Found
 from spineldb.core.resp cimport (
@@ -108,8 +109,13 @@ cdef int touch(Call call, Slice* argv, int argc) except -1:
 cdef int type_(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef uint8_t* entry = call.counted(&argv[1], call.first(&argv[1], &found))
-    cdef bytes name = <bytes>NAMES[0 if entry is NULL else entry[0] & KIND_MASK]
-    out_simple(call.out, name, <size_t>len(name))
+    cdef int kind = 0 if entry is NULL else entry[0] & KIND_MASK
+    cdef const char* name
+    if kind == EXTENSION:
+        name = extension_name(entry, (<object>call).settings.module_type_names == "spinel")
+    else:
+        name = <bytes>NAMES[kind]
+    out_simple(call.out, name, strlen(name))
     return 0
 
 
@@ -147,7 +153,7 @@ cdef struct Filter:
     const Slabs* slabs
     int64_t horizon_ms           # deadlines up to here have passed
     const Slice* pattern         # NULL: any name
-    int kind                     # -1: any
+    int kind                     # as `exact_kind` has it; -1: any
     size_t count                 # of those wanted
     size_t capacity
     Ref* refs
@@ -159,7 +165,7 @@ cdef int gather(void* context, uint64_t hash, Ref* ref) except -2:
     cdef const char* key
     cdef size_t size
     cdef Ref* larger
-    if wanted.kind >= 0 and entry[0] & KIND_MASK != wanted.kind:
+    if wanted.kind >= 0 and exact_kind(entry) != wanted.kind:
         return 0
     if 0 <= entry_deadline(entry) <= wanted.horizon_ms:
         return 0
@@ -243,7 +249,7 @@ cdef bint parse_cursor(const Slice* text, uint64_t* cursor) noexcept nogil:
 
 
 cdef int kind_named(const Slice* name) noexcept:
-    """The kind that TYPE calls so, in any case; one that no key has if there is none."""
+    """The exact kind that TYPE calls so, in any case; one that no key has if there is none."""
     cdef int kind
     cdef bytes one
     cdef size_t i
@@ -258,7 +264,8 @@ cdef int kind_named(const Slice* name) noexcept:
                 break
         else:
             return kind
-    return KIND_MASK + 1
+    kind = extension_named(name)
+    return kind if kind >= 0 else KIND_MASK
 
 
 cdef bint read_scan_options(Call call, Slice* argv, int argc, Filter* wanted,
@@ -515,13 +522,13 @@ cdef int rename_key(Call call, Slice* argv, bint only_new) except -1:
         if only_new:
             reply_int(call, 0)
         return not only_new
-    kind = entry[0] & KIND_MASK
+    kind = exact_kind(entry)
     there = call.find(&argv[2], &place)
     if there is not NULL:
         if only_new:
             reply_int(call, 0)
             return 0
-        before = there[0] & KIND_MASK
+        before = exact_kind(there)
     place_at(call, &found, call.db, &place, &argv[2], False)
     call.changed(&argv[1], EVENT_GENERIC, b"rename_from", 0)
     call.changed(&argv[2], EVENT_GENERIC, b"rename_to", 1)
@@ -581,9 +588,9 @@ cdef int copy(Call call, Slice* argv, int argc) except -1:
     entry = call.read_first(&argv[1], &found)
     if entry is NULL:
         return reply_int(call, 0)
-    kind = entry[0] & KIND_MASK
+    kind = exact_kind(entry)
     there = find_in(call, target, &argv[2], &place)
-    before = 0 if there is NULL else there[0] & KIND_MASK
+    before = 0 if there is NULL else exact_kind(there)
     if before and not replace:
         return reply_int(call, 0)
     place_at(call, &found, target, &place, &argv[2], True)

@@ -31,6 +31,7 @@ cdef class Database:
     cdef Table* table
     cdef Wheel* wheel
     cdef readonly int64_t deadlines          # keys that have one
+    cdef public int64_t field_deadlines      # hashes with a field that has one (core/hashes)
     cdef Sizes* sizes                        # of all keys, by kind: for INFO keysizes
     cdef readonly dict watched               # key -> list of sessions that WATCH it
     cdef public dict awaited                 # key -> who is blocked on it (engine/blocking.py)
@@ -57,6 +58,7 @@ cdef class Database:
                     size_t key_size, bint copy) except -1
     cdef int push_deadline(self, uint64_t hash, int64_t deadline) except -1
     cdef void uncount(self, const uint8_t* entry) noexcept
+    cdef void uncount_value(self, const uint8_t* entry) noexcept
     cdef void count_size(self, int kind, size_t size, int change) noexcept
     cdef int touch_watchers(self, bytes key) except -1
 

@@ -78,7 +78,17 @@ from spineldb.core.table cimport (
     table_shape,
     table_walk,
 )
-from spineldb.core.wheel cimport wheel_bytes, wheel_count, wheel_delete, wheel_new, wheel_push
+from spineldb.core.wheel cimport (
+    wheel_bytes,
+    wheel_count,
+    wheel_delete,
+    wheel_is_stale,
+    wheel_new,
+    wheel_push,
+    wheel_renew,
+    wheel_renewal,
+    wheel_renewed,
+)
 
 import os
 
@@ -94,8 +104,8 @@ cdef size_t DEBT_BYTES = <size_t>64 << 20            # waiting to be freed: writ
 cdef size_t DEBT_SHARE = 10                          # or above this share of what is used, but not
 cdef size_t DEBT_MINIMUM = <size_t>16 << 20          # before this: released blocks serve new values
 
-#: TYPE's names by kind, in the order of `Kind`.
-KIND_NAMES = (b"none", b"string", b"list", b"set", b"zset", b"hash", b"stream", b"extension")
+#: TYPE's names by kind, in the order of `Kind`. Extensions have names of their own.
+KIND_NAMES = (b"none", b"string", b"list", b"set", b"zset", b"hash", b"stream")
 
 
 cdef int size_bin(size_t size) noexcept nogil:
@@ -104,6 +114,13 @@ cdef int size_bin(size_t size) noexcept nogil:
         n += 1
         size >>= 1
     return n
+
+
+cdef inline int64_t inner_deadline(const uint8_t* entry) noexcept:
+    """When something in a value expires by itself, or -1."""
+    if value_types[entry[0] & KIND_MASK].next_deadline is NULL:
+        return -1
+    return value_types[entry[0] & KIND_MASK].next_deadline(entry)
 
 
 @cython.no_gc_clear                  # its memory is the keyspace's, which must outlive it
@@ -157,8 +174,13 @@ cdef class Database:
 
     cdef void uncount(self, const uint8_t* entry) noexcept:
         """Take an entry that goes out of the sums."""
-        self.count_size(entry[0] & KIND_MASK, value_size_of(entry), -1)
+        self.uncount_value(entry)
         self.deadlines -= entry[0] & HAS_DEADLINE != 0
+
+    cdef void uncount_value(self, const uint8_t* entry) noexcept:
+        """Take a value that goes, or is about to be replaced, out of the sums."""
+        self.count_size(entry[0] & KIND_MASK, value_size_of(entry), -1)
+        self.field_deadlines -= inner_deadline(entry) >= 0
 
     cdef int push_deadline(self, uint64_t hash, int64_t deadline) except -1:
         return wheel_push(self.wheel, deadline, <uint32_t>(hash >> 32))
@@ -197,6 +219,7 @@ cdef class Database:
             except MemoryError:
                 slab_free(self.slabs, ref, shape.size)
                 raise
+            table_find_ref(self.table, found.hash, ref, &found.place)    # for a `resize` to come
         else:
             self.uncount(found.entry)
             table_replace(self.table, &found.place, ref)
@@ -325,7 +348,7 @@ cdef class Database:
         cdef Block* block = entry_block(old)
         cdef Root* root = entry_root(old)
         cdef int64_t deadline = entry_deadline(old)
-        cdef int64_t due = -1
+        cdef int64_t due
         cdef size_t value_size
         cdef char* value = entry_value(old, &value_size)
         cdef uint16_t clock = self.keyspace.access_now if copy else access_clock(old)
@@ -335,10 +358,9 @@ cdef class Database:
         shape_of(&shape, old[0], key_size, value_size, deadline, block is not NULL)
         if deadline >= 0:
             target.push_deadline(place.hash, deadline)
-        if value_types[old[0] & KIND_MASK].next_deadline is not NULL:
-            due = value_types[old[0] & KIND_MASK].next_deadline(old)
-            if due >= 0:
-                target.push_deadline(place.hash, due)
+        due = inner_deadline(old)
+        if due >= 0:
+            target.push_deadline(place.hash, due)
         ref = slab_alloc(self.slabs, shape.size)
         if ref == 0:
             raise MemoryError
@@ -377,6 +399,7 @@ cdef class Database:
         place.ref = ref
         target.recount(entry, -1)
         target.deadlines += deadline >= 0
+        target.field_deadlines += due >= 0
         if not copy:
             self.forget(found)
         return 0
@@ -463,10 +486,21 @@ cdef class Database:
         return {(1 << n) >> 1: bins[n] for n in range(SIZE_BINS) if bins[n]}
 
     def kind(self, bytes key) -> int:
-        """Return the kind of a key's value (an index of `KIND_NAMES`), 0 if there is none."""
+        """Return the kind of a key's value (a `Kind`), 0 if there is none."""
         cdef Found found
         cdef uint8_t* entry = self.named(key, &found)
         return 0 if entry is NULL else entry[0] & KIND_MASK
+
+    def peek(self, bytes key) -> tuple:
+        """Return a key's kind and size, (0, 0) without the key. Neither buries nor touches it."""
+        cdef Found found
+        cdef const char* data = PyBytes_AS_STRING(key)
+        cdef size_t size = <size_t>PyBytes_GET_SIZE(key)
+        cdef uint8_t* entry = self.find_hashed(
+            data, size, table_hash(self.table, data, size), &found)
+        if entry is NULL:
+            return 0, 0
+        return entry[0] & KIND_MASK, value_size_of(entry)
 
     def delete(self, bytes key) -> bool:
         """Remove a key; tell whether it was there."""
@@ -612,7 +646,7 @@ cdef class Database:
             self.keyspace.work.add(Drop.of(self.keyspace, self.table, self.wheel))
             self.table = table
             self.wheel = wheel
-            self.deadlines = 0
+            self.deadlines = self.field_deadlines = 0
             memset(self.sizes, 0, sizeof(Sizes))
         return count
 
@@ -621,6 +655,7 @@ cdef class Database:
         self.table, other.table = other.table, self.table
         self.wheel, other.wheel = other.wheel, self.wheel
         self.deadlines, other.deadlines = other.deadlines, self.deadlines
+        self.field_deadlines, other.field_deadlines = other.field_deadlines, self.field_deadlines
         self.sizes, other.sizes = other.sizes, self.sizes
 
     def watch(self, bytes key, Session session) -> None:
@@ -731,13 +766,16 @@ cdef class Keyspace:
 
     cdef void set_now(self, int64_t now_ms) noexcept:
         """Set the wall clock that deadlines and accesses are measured by."""
+        cdef int64_t since
         self.now_ms = now_ms
         self.horizon_ms = -1 if self.applying_ else now_ms
         if self.lfu:
             self.access_now = <uint16_t>(LFU_INITIAL | (now_ms // 60000 & 0xff) << 8)
         else:
-            self.access_now = <uint16_t>(
-                (now_ms // 1000 - self.access_origin_s) % ACCESS_CYCLE + 1)
+            since = (now_ms // 1000 - self.access_origin_s) % ACCESS_CYCLE
+            if since < 0:                    # the wall clock went back
+                since += ACCESS_CYCLE
+            self.access_now = <uint16_t>(since + 1)
 
     @property
     def applying(self) -> bool:
@@ -826,14 +864,18 @@ cdef class Keyspace:
     cdef size_t owed(self) noexcept:
         """What blocks released have is known; keys of flushed tables count as the mean of all."""
         cdef size_t queued = self.slabs.queued_bytes + self.slabs.orphan_bytes
+        cdef size_t kept = queued            # and what is no key's
         cdef double keys = 0
+        cdef Database db
         cdef int i
         if self.dropping_keys == 0:
             return queued
         for i in range(len(self.databases)):
-            keys += self.database(i).table.count
+            db = self.database(i)
+            keys += db.table.count
+            kept += db.table.bytes + wheel_bytes(db.wheel)
         return queued + <size_t>(
-            (self.slabs.used - queued) * (self.dropping_keys / (self.dropping_keys + keys)))
+            (self.slabs.used - kept) * (self.dropping_keys / (self.dropping_keys + keys)))
 
     cdef bint in_debt(self) noexcept:
         cdef size_t owed
@@ -841,6 +883,16 @@ cdef class Keyspace:
             return False
         owed = self.owed()
         return owed > DEBT_BYTES or (owed > DEBT_MINIMUM and owed > self.slabs.used // DEBT_SHARE)
+
+    @property
+    def waiting_values(self) -> int:
+        """Values that no key has any more and that wait to be freed."""
+        cdef Root* root = <Root*>self.slabs.orphans
+        cdef int64_t count = 0
+        while root is not NULL:
+            count += 1
+            root = root.next
+        return count
 
     def defragment(self) -> None:
         """Queue a walk that moves entries out of sparsely used slabs."""
@@ -852,6 +904,17 @@ cdef class Keyspace:
         """Queue a walk that saturates the access clocks that would soon seem young again."""
         if not self.lfu:
             self.work.add(begun(Ageing(), self))
+
+    def renew_wheels(self) -> None:
+        """Queue a walk that renews timing wheels which mostly hold keys that are gone."""
+        cdef Database db
+        cdef bint begun = False
+        for db in self.databases:
+            if wheel_is_stale(db.wheel, <uint64_t>db.deadlines):
+                wheel_renew(db.wheel)
+            begun = begun or wheel_renewal(db.wheel) is not NULL
+        if begun and not any(isinstance(job, Renewal) for job in self.work.jobs):
+            self.work.add(Renewal.of(self))
 
     def run_work(self, int64_t budget_us) -> bool:
         """Do queued work for at most `budget_us`; tell whether some is left."""
@@ -907,6 +970,52 @@ cdef int free_visited(void* context, uint64_t hash, Ref* ref) except -2:
     free_entry(keyspace.slabs, ref[0])
     keyspace.dropping_keys -= 1
     keyspace.dropped_keys += 1
+    return 0
+
+
+cdef class Renewal(Work):
+    """Push the deadlines of all keys to the wheels that are being renewed.
+
+    How far it has come is kept in the wheel, which goes with its table (SWAPDB, FLUSHDB).
+    """
+
+    cdef Keyspace keyspace
+
+    @staticmethod
+    cdef Renewal of(Keyspace keyspace):
+        cdef Renewal job = Renewal.__new__(Renewal)
+        job.keyspace = keyspace
+        return job
+
+    cdef bint step(self, int64_t until_ns) except -1:
+        cdef Database db
+        cdef uint64_t* position
+        for db in self.keyspace.databases:
+            while True:
+                position = wheel_renewal(db.wheel)
+                if position is NULL:
+                    break
+                if table_walk(db.table, position, WALK_SLICE, push_visited, <void*>db):
+                    wheel_renewed(db.wheel)
+                if monotonic_ns() >= until_ns:
+                    return False
+        return True
+
+
+cdef int push_visited(void* context, uint64_t hash, Ref* ref) except -2:
+    cdef Database db = <Database>context
+    cdef uint8_t* entry = <uint8_t*>at(db.slabs, ref[0])
+    cdef int64_t deadline = entry_deadline(entry)
+    cdef int64_t due = -1
+    cdef const char* key
+    cdef size_t size
+    if value_types[entry[0] & KIND_MASK].next_deadline is not NULL:
+        due = value_types[entry[0] & KIND_MASK].next_deadline(entry)
+    if due >= 0 and (deadline < 0 or due < deadline):
+        deadline = due
+    if deadline >= 0:
+        key = entry_key(entry, &size)
+        db.push_deadline(table_hash(db.table, key, size), deadline)
     return 0
 
 

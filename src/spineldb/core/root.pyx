@@ -38,7 +38,7 @@ cdef void root_release(Slabs* slabs, Root* root) noexcept:
 cdef bint roots_drain(Slabs* slabs, int64_t limit) except -1:
     cdef Root* root = <Root*>slabs.orphans
     cdef Root* following
-    cdef size_t used = slabs.used
+    cdef size_t used = slabs.used - slabs.queued_bytes   # blocks let go count there from now on
     if root is NULL:
         return False
     following = root.next
@@ -46,6 +46,6 @@ cdef bint roots_drain(Slabs* slabs, int64_t limit) except -1:
         slabs.orphans = following
     if slabs.orphans is NULL:
         slabs.orphan_bytes = 0
-    elif used > slabs.used:
-        slabs.orphan_bytes -= min(used - slabs.used, slabs.orphan_bytes)
+    elif used > slabs.used - slabs.queued_bytes:
+        slabs.orphan_bytes -= min(used - (slabs.used - slabs.queued_bytes), slabs.orphan_bytes)
     return slabs.orphans is not NULL

@@ -5,6 +5,8 @@ the replication link have sessions of other kinds. The engine keeps what it need
 in plain fields, because ten thousand idle clients must cost little.
 """
 
+from cpython.object cimport Py_TYPE
+
 from spineldb.core.resp cimport Piece, out_clear, out_value
 from spineldb.core.slab cimport block_data
 
@@ -96,6 +98,30 @@ cdef class Session:
     def input_buffer(self) -> int:
         """Bytes of memory that the input buffer takes."""
         return self.input_capacity()
+
+
+cdef size_t taken_by(Session session) noexcept:
+    """The bytes of a client's buffers and of the session itself."""
+    return <size_t>Py_TYPE(session).tp_basicsize + session.input_capacity() + session.out.capacity
+
+
+def memory_of(Session session not None) -> int:
+    """Return the bytes of memory that a client takes: its buffers and the session itself."""
+    return taken_by(session)
+
+
+def memory_of_clients(dict sessions not None) -> int:
+    """Return what all clients take that count toward maxmemory-clients.
+
+    `sessions` has them as its values. Links to other servers do not count, nor do clients that are
+    being closed.
+    """
+    cdef Session session
+    cdef size_t total = 0
+    for session in sessions.values():
+        if not session.flags & (REPLICA | PRIMARY | CLOSE_NOW):
+            total += taken_by(session)
+    return total
 
 
 cdef class Executor:

@@ -98,7 +98,7 @@ cdef int put_string(Database db, Found* found, const char* key, size_t key_size,
             memcpy(block_data(own), value, size)
             own.size = size
     if old is not NULL and class_size(old_size) == class_size(shape.size):
-        db.count_size(old[0] & KIND_MASK, value_size_of(old), -1)
+        db.uncount_value(old)
         old_block = entry_block(old)
         entry = old
         slab_resized(db.slabs, found.ref, old_size, shape.size)
@@ -118,7 +118,7 @@ cdef int put_string(Database db, Found* found, const char* key, size_t key_size,
                     block_release(db.slabs, own)
                 raise
         else:
-            db.count_size(old[0] & KIND_MASK, value_size_of(old), -1)
+            db.uncount_value(old)
             old_block = entry_block(old)
             table_replace(db.table, &found.place, ref)
             slab_free(db.slabs, found.ref, old_size)

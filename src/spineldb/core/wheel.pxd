@@ -21,6 +21,7 @@ cdef struct Wheel:
     Slabs* slabs
     uint64_t occupied[WHEEL_LEVELS]          # one bit per slot that is not empty
     Ref slots[WHEEL_LEVELS][WHEEL_SLOTS]
+    # what follows is the wheel's own (see wheel.pyx)
 
 cdef Wheel* wheel_new(Slabs* slabs, int64_t now_ms) except NULL
 cdef void wheel_delete(Wheel* wheel) noexcept
@@ -34,6 +35,17 @@ cdef int64_t wheel_advance(Wheel* wheel, int64_t now_ms, int64_t limit, Fire fir
                            bint* more) except -1
 # The earliest moment at which something may be due, in Unix milliseconds; -1 if nothing ever is.
 cdef int64_t wheel_next_ms(const Wheel* wheel) noexcept nogil
+
+# Prefixes of keys that are gone or were given later deadlines stay until their time. Are they so
+# many that the wheel is worth renewing? `keys` have a deadline.
+cdef bint wheel_is_stale(const Wheel* wheel, uint64_t keys) noexcept nogil
+# Begin to renew: from now on the caller pushes the deadlines of all keys that it has, in slices.
+# Meanwhile what was there is handed out as well. Raises MemoryError and changes nothing.
+cdef int wheel_renew(Wheel* wheel) except -1
+# How far the caller has come, by its own measure (0 to begin with); NULL if nothing is renewed.
+cdef uint64_t* wheel_renewal(Wheel* wheel) noexcept nogil
+# All have been pushed: forget what was there before.
+cdef void wheel_renewed(Wheel* wheel) noexcept
 
 cdef inline uint64_t wheel_count(const Wheel* wheel) noexcept nogil:
     return wheel.count

@@ -21,12 +21,17 @@ per level, and what is due comes in slices as always. Back: the wheel's tick goe
 every slot then comes up at its time or before, so nothing is late; what comes up early finds its
 keys not due.
 
+Keys that go away leave their prefixes. A cache at its limit, whose keys live a second of the day
+that they were given, would fill its memory with them. So a wheel of which most is stale is
+*renewed*: its slots are set aside as the former wheel, the caller pushes every deadline again by a
+walk in slices, and then the former wheel is dropped. Until then both hand out.
+
 Slots are lists of chunks, the newest first. The first chunk of a slot is small (14 prefixes) and
 the next ones grow to 1022, so that a few timers cost little and many cost 4 bytes each.
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from spineldb.core.slab cimport (
     Ref, Slabs, at, class_size, malloc_cost, slab_alloc, slab_free, slab_malloc, slab_malloc_free,
@@ -43,6 +48,14 @@ cdef enum:
     LEVEL_SHIFT = 6              # 1 << 6 = WHEEL_SLOTS
     CHUNK_MIN = 14               # prefixes: 64 bytes
     CHUNK_MAX = 1022             # prefixes: 4096 bytes
+
+    STALE_LEAST = 2048           # prefixes beyond twice the keys: less is not worth a walk
+
+cdef struct Renewable:           # a wheel as it is allocated
+    Wheel wheel                  # its count and bytes are those of the former wheel, too
+    Wheel* former                # being replaced; NULL if none is
+    uint64_t position            # of the caller's walk
+    uint64_t live                # prefixes after the last renewal
 
 cdef struct Chunk:
     Ref next
@@ -61,27 +74,78 @@ cdef inline size_t chunk_bytes(size_t capacity) noexcept nogil:
 
 cdef Wheel* wheel_new(Slabs* slabs, int64_t now_ms) except NULL:
     """An empty wheel that stands at `now_ms`."""
-    cdef Wheel* wheel = <Wheel*>slab_malloc(slabs, sizeof(Wheel))
+    cdef Wheel* wheel = <Wheel*>slab_malloc(slabs, sizeof(Renewable))
     if wheel is NULL:
         raise MemoryError("no memory for a timing wheel")
-    memset(wheel, 0, sizeof(Wheel))
+    memset(wheel, 0, sizeof(Renewable))
     wheel.slabs = slabs
     wheel.tick = now_ms >> TICK_SHIFT
-    wheel.bytes = malloc_cost(sizeof(Wheel))
+    wheel.bytes = malloc_cost(sizeof(Renewable))
     return wheel
 
 
 cdef void wheel_delete(Wheel* wheel) noexcept:
-    cdef int level, slot
     if wheel is NULL:
         return
+    wheel_renewed(wheel)
+    free_lists(wheel, wheel)
+    slab_malloc_free(wheel.slabs, wheel, sizeof(Renewable))
+
+
+cdef void free_lists(Wheel* wheel, Wheel* account) noexcept:
+    """Free all chunks of a wheel, or of the former one of `account`."""
+    cdef int level, slot
     while wheel.due:
-        chunk_free(wheel, &wheel.due)
+        chunk_free(account, &wheel.due)
     for level in range(WHEEL_LEVELS):
         for slot in range(WHEEL_SLOTS):
             while wheel.slots[level][slot]:
-                chunk_free(wheel, &wheel.slots[level][slot])
-    slab_malloc_free(wheel.slabs, wheel, sizeof(Wheel))
+                chunk_free(account, &wheel.slots[level][slot])
+
+
+# ---------------------------------------------------------------------- renewing
+
+cdef inline Wheel* former_of(const Wheel* wheel) noexcept nogil:
+    return (<Renewable*>wheel).former
+
+
+cdef bint wheel_is_stale(const Wheel* wheel, uint64_t keys) noexcept nogil:
+    # Beside keys, hashes with field deadlines have prefixes: those were left by the last renewal.
+    cdef uint64_t needed = max(keys, (<Renewable*>wheel).live)
+    return former_of(wheel) is NULL and wheel.count > 2 * needed + STALE_LEAST
+
+
+cdef int wheel_renew(Wheel* wheel) except -1:
+    cdef Wheel* former = <Wheel*>slab_malloc(wheel.slabs, sizeof(Wheel))
+    if former is NULL:
+        raise MemoryError("no memory to renew a timing wheel")
+    memcpy(former, wheel, sizeof(Wheel))
+    wheel.due = 0
+    memset(wheel.occupied, 0, sizeof(wheel.occupied))
+    memset(wheel.slots, 0, sizeof(wheel.slots))
+    wheel.bytes += malloc_cost(sizeof(Wheel))
+    (<Renewable*>wheel).former = former
+    (<Renewable*>wheel).position = 0
+    return 0
+
+
+cdef uint64_t* wheel_renewal(Wheel* wheel) noexcept nogil:
+    return NULL if former_of(wheel) is NULL else &(<Renewable*>wheel).position
+
+
+cdef void wheel_renewed(Wheel* wheel) noexcept:
+    cdef Wheel* former = former_of(wheel)
+    if former is NULL:
+        return
+    free_lists(former, wheel)
+    wheel.count -= former.count
+    wheel.bytes -= malloc_cost(sizeof(Wheel))
+    slab_malloc_free(wheel.slabs, former, sizeof(Wheel))
+    (<Renewable*>wheel).former = NULL
+    (<Renewable*>wheel).live = wheel.count
+
+
+# ---------------------------------------------------------------------- chunks
 
 
 cdef void chunk_free(Wheel* wheel, Ref* head) noexcept nogil:
@@ -180,6 +244,18 @@ cdef void take_slots(Wheel* wheel) noexcept nogil:
 
 cdef int64_t wheel_advance(Wheel* wheel, int64_t now_ms, int64_t limit, Fire fire, void* context,
                            bint* more) except -1:
+    cdef bint former_more = False
+    cdef int64_t fired = 0
+    if former_of(wheel) is not NULL:
+        fired = advance(former_of(wheel), wheel, now_ms, limit, fire, context, &former_more)
+    fired += advance(wheel, wheel, now_ms, limit - fired, fire, context, more)
+    more[0] = more[0] or former_more
+    return fired
+
+
+cdef int64_t advance(Wheel* wheel, Wheel* account, int64_t now_ms, int64_t limit, Fire fire,
+                     void* context, bint* more) except -1:
+    """Hand out of a wheel, or of the former one of `account`."""
     cdef int64_t now = now_ms >> TICK_SHIFT
     cdef int64_t fired = 0
     cdef int64_t coming
@@ -198,13 +274,15 @@ cdef int64_t wheel_advance(Wheel* wheel, int64_t now_ms, int64_t limit, Fire fir
             continue
         chunk = <Chunk*>at(wheel.slabs, wheel.due)
         if chunk.count == 0:
-            chunk_free(wheel, &wheel.due)
+            chunk_free(account, &wheel.due)
             continue
         # If this raises, the prefix is still there.
         result = fire(context, prefixes(chunk)[chunk.count - 1])
         chunk = <Chunk*>at(wheel.slabs, wheel.due)
         chunk.count -= 1
         wheel.count -= 1
+        if account is not wheel:
+            account.count -= 1
         fired += 1
     coming = next_tick(wheel)
     more[0] = wheel.due != 0 or 0 <= coming <= now
@@ -212,6 +290,14 @@ cdef int64_t wheel_advance(Wheel* wheel, int64_t now_ms, int64_t limit, Fire fir
 
 
 cdef int64_t wheel_next_ms(const Wheel* wheel) noexcept nogil:
+    cdef int64_t own = lists_next_ms(wheel)
+    cdef int64_t former = -1 if former_of(wheel) is NULL else lists_next_ms(former_of(wheel))
+    if own < 0 or former < 0:
+        return max(own, former)
+    return min(own, former)
+
+
+cdef int64_t lists_next_ms(const Wheel* wheel) noexcept nogil:
     cdef int64_t coming = next_tick(wheel)
     if wheel.due:
         return wheel.tick << TICK_SHIFT

@@ -1,4 +1,4 @@
-"""Who is connected: admission, authentication, the list, killing, pausing.
+"""Who is connected: admission, authentication, the list, killing, pausing, memory.
 
 The registry holds every session from the moment it is admitted until its socket is gone. What a
 client is (its name, its library, its statistics) lives in the session; what all of them share (the
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 
 from spineldb import clock, errors
 from spineldb.core.dispatch import POSTPONE, Command, Dispatcher, Gate
-from spineldb.core.session import Session, SessionFlag
+from spineldb.core.session import Session, SessionFlag, memory_of, memory_of_clients
 from spineldb.engine.client_names import is_local
 from spineldb.engine.command import Flag
+from spineldb.observability.logging import get_log
 
 if TYPE_CHECKING:
     from spineldb.config.settings import Settings
+
+log = get_log(__name__)
 
 DEFAULT_USER = "default"
 LONGEST_TIMER_SECONDS = 86_400.0
@@ -63,6 +66,7 @@ class Clients:
         self._pause_until_ms = 0
         self._pause_timer: asyncio.TimerHandle | None = None
         self.rejected = 0
+        self.evicted = 0
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -176,6 +180,39 @@ class Clients:
         """Close a client's connection: at once, or after its reply if it asked for it itself."""
         session.mark(SessionFlag.CLOSING if session is by else SessionFlag.CLOSE_NOW)
 
+    # -- memory ------------------------------------------------------------------------------------
+
+    @property
+    def memory(self) -> int:
+        """The bytes that all clients take, links to other servers not counted."""
+        return memory_of_clients(self._sessions)
+
+    def bound_memory(self) -> None:
+        """Disconnect clients, the biggest first, until all take no more than maxmemory-clients.
+
+        Those that said CLIENT NO-EVICT stay, but count.
+        """
+        limit = self._settings.client_memory_limit()
+        total = self.memory if limit else 0
+        if total <= limit:
+            return
+        sizes = {session: memory_of(session) for session in self if _may_be_evicted(session)}
+        for session in sorted(sizes, key=sizes.__getitem__, reverse=True):
+            log.warning(
+                "client evicted: all together take more memory than maxmemory-clients",
+                client=session.id,
+                addr=session.address,
+                bytes=sizes[session],
+                all=total,
+                limit=limit,
+            )
+            session.mark(SessionFlag.CLOSE_NOW)
+            self.evicted += 1
+            total -= sizes[session]
+            if total <= limit:
+                return
+        log.warning("clients that may not be evicted take too much", all=total, limit=limit)
+
     # -- pausing -----------------------------------------------------------------------------------
 
     @property
@@ -272,6 +309,6 @@ def letters(session: Session) -> str:
     return found.replace("OS", "O")  # who monitors is not shown as a replica
 
 
-def memory_of(session: Session) -> int:
-    """Return the bytes of memory that a client takes: its buffers and the session itself."""
-    return session.__sizeof__() + session.input_buffer + session.output_capacity
+def _may_be_evicted(session: Session) -> bool:
+    spared = SessionFlag.NO_EVICT | SessionFlag.REPLICA | SessionFlag.PRIMARY
+    return not session.has(spared | SessionFlag.CLOSE_NOW)

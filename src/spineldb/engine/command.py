@@ -93,6 +93,7 @@ class Category(IntFlag):
     CONNECTION = 1 << 18
     TRANSACTION = 1 << 19
     SCRIPTING = 1 << 20
+    BLOOM = 1 << 21
 
     @property
     def names(self) -> list[str]:
@@ -153,6 +154,9 @@ _FAMILY_CATEGORY = {
     "scripting": Category.SCRIPTING,
 }
 
+# What a module's commands are, by their prefix, beside reading or writing.
+_PREFIX_CATEGORY = {"bf.": Category.BLOOM}
+
 Body = Callable[..., Any]
 Extractor = Callable[[Sequence[bytes]], "list[tuple[int, KeyFlag]] | None"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -212,6 +216,7 @@ class Command:
     syscmd: bool = False
     notes: tuple[str, ...] = ()
     extract: Extractor | None = None
+    module: str | None = None  # that has this command in real servers
     documentation: str = ""  # the docstring after its first line
     subcommands: Mapping[str, Command] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -298,10 +303,23 @@ class _Declarations:
 class Family(_Declarations):
     """The commands of one module, in the order of their declaration."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, module: str | None = None) -> None:
+        """Begin a family: the group of its commands, and the module real servers have them from."""
         self._family = name
+        self._module = module
         self._declared = {}
         self._containers: dict[str, Container] = {}
+
+    def _add(self, command: Command) -> None:
+        if self._module is not None:
+            added = _PREFIX_CATEGORY[command.name[: command.name.index(".") + 1]]
+            command = replace(
+                command,
+                module=self._module,
+                flags=command.flags | Flag.MODULE,
+                categories=command.categories | added,
+            )
+        super()._add(command)
 
     @property
     def name(self) -> str:

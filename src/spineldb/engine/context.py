@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spineldb.core.call import Call
+from spineldb.engine.arguments import INT64_MAX
 from spineldb.engine.blocking import Outside, Wait
 
 if TYPE_CHECKING:
@@ -59,6 +60,16 @@ class Context(Call):
         counts toward the next snapshot, and removes a collection that has become empty.
         """
         self.effects.note(self.db, key, event, count)
+
+    def value_bounds(self) -> tuple[int, int]:
+        """Return how long a value may become, and how many bytes the dataset may still take.
+
+        For what a request makes larger than itself. Neither bounds a stream of effects: what was
+        accepted elsewhere is not refused here.
+        """
+        if self.keyspace.applying:
+            return INT64_MAX, INT64_MAX
+        return self.keyspace.string_limit, self.engine.memory.room(self.settings)
 
     def propagate(self, *argv: bytes) -> None:
         """Say what is to be propagated instead of the request; several calls travel together."""

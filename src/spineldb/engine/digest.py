@@ -8,21 +8,34 @@ data into a digest of 20 bytes with SHA-1: `xored` for things without an order (
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import reduce
+from decimal import Decimal
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
-from spineldb.core import strings
+from spineldb.core import extensions, strings
 from spineldb.core.entry import Kind
+from spineldb.core.hashes import Hash
 from spineldb.core.lists import List
+from spineldb.core.numbers import double_to_text
+from spineldb.core.sets import Set
+from spineldb.core.streams import Stream
+from spineldb.core.zsets import SortedSet
 
 if TYPE_CHECKING:
     from spineldb.core.keyspace import Database
 
 EMPTY = bytes(20)
 
-# The numbers that Redis gives to the types of values.
-_TYPES = {Kind.STRING: 0, Kind.LIST: 1, Kind.SET: 2, Kind.ZSET: 3, Kind.HASH: 4, Kind.STREAM: 6}
+# The numbers that Redis gives to the types of values. (Values of its modules are all alike to it.)
+_TYPES = {
+    Kind.STRING: 0,
+    Kind.LIST: 1,
+    Kind.SET: 2,
+    Kind.ZSET: 3,
+    Kind.HASH: 4,
+    Kind.EXTENSION: 5,
+    Kind.STREAM: 6,
+}
 
 
 def xored(digest: bytes, data: bytes) -> bytes:
@@ -45,12 +58,52 @@ def of_value(database: Database, key: bytes, digest: bytes = EMPTY) -> bytes | N
     if kind is Kind.NONE:
         return None
     digest = mixed(digest, _TYPES[kind].to_bytes(4))
-    if kind is Kind.LIST:
-        elements = database.find_or_create(key, List).elements()
-        digest = reduce(mixed, elements, digest)
-    else:
-        digest = mixed(digest, strings.get(database, key) or b"")
+    for part in _ordered(database, key, kind):
+        digest = mixed(digest, part)
+    for part in _unordered(database, key, kind):
+        digest = xored(digest, part)
     return xored(digest, b"!!expire!!") if database.deadline(key) != -1 else digest
+
+
+def _ordered(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:
+    """Yield what is mixed into the digest of a value whose elements have an order."""
+    if kind is Kind.STRING:
+        yield strings.get(database, key) or b""
+    elif kind is Kind.LIST:
+        yield from List(database, key).elements()
+    elif kind is Kind.STREAM:
+        for name, fields in Stream(database, key).entries():
+            yield name.replace(b"-", b".")
+            yield from fields
+    elif kind is Kind.EXTENSION:
+        yield from extensions.pieces_of(database, key)
+
+
+def _unordered(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:
+    """Yield what is folded into the digest of a value whose elements have none."""
+    if kind is Kind.SET:
+        yield from Set(database, key).members()
+    elif kind is Kind.ZSET:
+        for member, score in SortedSet(database, key).items():
+            yield mixed(mixed(EMPTY, member), shortest(score))
+    elif kind is Kind.HASH:
+        for name, value, deadline in Hash(database, key).fields():
+            field = mixed(mixed(EMPTY, name), value)
+            yield xored(field, b"!!hexpire!!") if deadline >= 0 else field
+
+
+def shortest(score: float) -> bytes:
+    """Write a score by its shortest digits, as Redis does here: whole numbers are no exception."""
+    text = double_to_text(score)
+    if not score.is_integer() or score == 0:
+        return text
+    sign, digits, exponent = Decimal(repr(score)).normalize().as_tuple()
+    scientific = len(digits) - 1 + int(exponent)
+    if scientific < len(digits) + 7:
+        return text
+    first, *others = map(str, digits)
+    fraction = f".{''.join(others)}" if others else ""
+    return f"{'-' * sign}{first}{fraction}e+{scientific}".encode()
 
 
 def of_dataset(databases: Iterable[Database]) -> bytes:

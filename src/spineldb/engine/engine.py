@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spineldb.engine.clients import Clients
     from spineldb.engine.command import CommandTable
     from spineldb.engine.emergency import Emergency
+    from spineldb.engine.eviction import Eviction
     from spineldb.engine.introspection import Info
     from spineldb.engine.lifecycle import Lifecycle
     from spineldb.engine.memory import Memory
@@ -37,6 +38,7 @@ class Engine:
     blocking: Blocking
     clients: Clients
     emergency: Emergency
+    eviction: Eviction
     safety: Safety  # guards against costly commands
     observer: Observer  # slow log, command log, latency events, MONITOR
     memory: Memory
@@ -52,7 +54,8 @@ class Engine:
             command.reset_statistics()
         self.dispatcher.reset_statistics()
         self.effects.reset_statistics()
-        self.clients.rejected = 0
+        self.eviction.reset_statistics()
+        self.clients.rejected = self.clients.evicted = 0
         self.memory.reset_peak()
         for act in self.on_reset:
             act()

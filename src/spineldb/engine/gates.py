@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from spineldb.core.dispatch import Command as Compiled
 from spineldb.core.dispatch import Gate
 from spineldb.engine.command import Command, CommandTable, Flag
-from spineldb.engine.safety import GUARDED
+from spineldb.engine.safety import GUARDS
 
 if TYPE_CHECKING:
     from spineldb.core.session import Session
@@ -63,7 +63,7 @@ def gates_of(command: Command) -> int:
             bits |= int(gate)
     if command.key_specs:
         bits |= int(Gate.GATE_CLUSTER)
-    if command.name in GUARDED:
+    if command.name in GUARDS:
         bits |= int(Gate.GATE_SAFETY)
     name = command.name.partition("|")[0]
     if name not in IN_SUBSCRIBED_MODE:

@@ -72,7 +72,11 @@ class Hooks:
         )
 
     def emergency(
-        self, session: Session, command: Command, argv: list[bytes], error: BaseException
+        self,
+        session: Session | None,
+        command: Command | None,
+        argv: list[bytes],
+        error: BaseException,
     ) -> None:
         """Enter emergency read-only mode: a change was made and cannot be propagated."""
         self._emergency.enter(session, command, argv, error)

@@ -228,3 +228,28 @@ def bitfield_keys(argv: Sequence[bytes]) -> list[tuple[int, KeyFlag]] | None:
             return [(1, KeyFlag.RW | KeyFlag.ACCESS | KeyFlag.UPDATE)]
         at += taken
     return [(1, KeyFlag.RO | KeyFlag.ACCESS)]
+
+
+def georadius_keys(argv: Sequence[bytes]) -> list[tuple[int, KeyFlag]] | None:
+    """Find the keys of GEORADIUS and GEORADIUSBYMEMBER: the last STORE or STOREDIST counts."""
+    if len(argv) < 5:
+        return None
+    found = [(1, KeyFlag.RO | KeyFlag.ACCESS)]
+    for at in range(len(argv) - 2, 4, -1):
+        if argv[at].upper() in {b"STORE", b"STOREDIST"}:
+            return [*found, (at + 1, KeyFlag.OW | KeyFlag.UPDATE)]
+    return found
+
+
+def sort_keys(argv: Sequence[bytes]) -> list[tuple[int, KeyFlag]] | None:
+    """Find the keys of SORT: the last STORE counts. What its patterns name is not known before."""
+    if len(argv) < 2:
+        return None
+    found = [(1, KeyFlag.RO | KeyFlag.ACCESS)]
+    at, target = 2, 0
+    while at < len(argv):
+        word = argv[at].upper()
+        if word == b"STORE" and at + 1 < len(argv):
+            target = at + 1
+        at += {b"LIMIT": 3, b"GET": 2, b"BY": 2, b"STORE": 2}.get(word, 1)
+    return [*found, (target, KeyFlag.OW | KeyFlag.UPDATE)] if target else found

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from spineldb import clock, errors
-from spineldb.engine.clients import memory_of
+from spineldb.engine.arguments import INT64_MAX
 from spineldb.observability.process import human, resident_bytes, system_bytes
 
 if TYPE_CHECKING:
+    from spineldb.config.settings import Settings
     from spineldb.core.dispatch import Command
     from spineldb.core.keyspace import Keyspace
     from spineldb.core.session import Session
@@ -55,6 +56,15 @@ class Memory:
             self.peak = used
             self.peak_at = clock.unix_ms() // 1000
 
+    def room(self, settings: Settings) -> int:
+        """How many more bytes `maxmemory` allows at once; where keys are evicted, all of them."""
+        limit = settings.maxmemory
+        if limit == 0:
+            return INT64_MAX
+        if settings.text("maxmemory-policy") != "noeviction":
+            return limit
+        return max(limit - self._keyspace.used_memory + self._keyspace.owed_memory, 0)
+
     def reset_peak(self) -> None:
         """Forget the greatest use (CONFIG RESETSTAT)."""
         self.peak = 0
@@ -74,7 +84,7 @@ class Memory:
     @property
     def clients(self) -> int:
         """The buffers of all clients."""
-        return sum(memory_of(session) for session in self._clients)
+        return self._clients.memory
 
     @property
     def overhead(self) -> int:
@@ -192,6 +202,12 @@ class Memory:
             yield (
                 f"{human(used)} of maxmemory {human(limit)} are used, and maxmemory-policy is "
                 f"noeviction: writes will be refused. Raise maxmemory or choose another policy."
+            )
+        if limit and used > limit * NEAR_LIMIT and evicts:
+            yield (
+                f"{human(used)} of maxmemory {human(limit)} are used: keys are evicted to make "
+                "room (INFO stats, evicted_keys). If they are missed, keyspace_misses will tell: "
+                "raise maxmemory, or look at maxmemory-policy."
             )
         if not limit and machine and used > machine * NEAR_MACHINE:
             yield (

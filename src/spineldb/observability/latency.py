@@ -111,6 +111,8 @@ _ADVICE = {
     "hold everybody up. Ask for less at a time, with SCAN and its kin.",
     "fast-command": "Commands of constant time were late: the process did not get the processor. "
     "Look for swapping (INFO memory, used_memory_rss), for other processes, for a busy host.",
+    "event-loop": "The loop came round late: something held the process up. If no command was "
+    "slow, look for swapping, for other processes, for code of your own on the same loop.",
     "expire-cycle": "Many keys expire at the same moment. Spread their deadlines, or use EXPIRE "
     "with a random addition.",
     "eviction-cycle": "Memory is full and eviction takes its time: raise maxmemory, or lower "

@@ -31,7 +31,11 @@ def apply_settings(server: Server) -> None:
 def _memory(server: Server) -> None:
     settings, keyspace = server.engine.settings, server.engine.keyspace
     server.engine.dispatcher.limit_memory(settings.maxmemory)
-    keyspace.lfu = "lfu" in settings.text("maxmemory-policy")
+    policy = settings.text("maxmemory-policy")
+    server.engine.eviction.follow(
+        policy, settings.maxmemory_samples, settings.maxmemory_eviction_tenacity
+    )
+    keyspace.lfu = "lfu" in policy
     keyspace.lfu_log_factor = settings.lfu_log_factor
     keyspace.lfu_decay_minutes = settings.lfu_decay_time
 
@@ -103,7 +107,17 @@ _THRESHOLDS = (
 )
 
 _APPLIERS: tuple[tuple[tuple[str, ...], Callable[[Server], None]], ...] = (
-    (("maxmemory", "maxmemory-policy", "lfu-log-factor", "lfu-decay-time"), _memory),
+    (
+        (
+            "maxmemory",
+            "maxmemory-policy",
+            "maxmemory-samples",
+            "maxmemory-eviction-tenacity",
+            "lfu-log-factor",
+            "lfu-decay-time",
+        ),
+        _memory,
+    ),
     (tuple(name.replace("_", "-") for name in _THRESHOLDS), _encodings),
     (
         (

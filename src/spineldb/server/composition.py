@@ -19,6 +19,7 @@ from spineldb.engine.command import CommandTable, Family
 from spineldb.engine.context import Context
 from spineldb.engine.emergency import Emergency
 from spineldb.engine.engine import Engine
+from spineldb.engine.eviction import Eviction
 from spineldb.engine.gates import compiled_table
 from spineldb.engine.hooks import Hooks
 from spineldb.engine.introspection import Info
@@ -46,6 +47,7 @@ def compose(
     blocking = Blocking(dispatcher)
     clients = Clients(dispatcher, settings)
     emergency = Emergency(dispatcher)
+    eviction = Eviction(dispatcher)
     safety = Safety(dispatcher)
     observer = Observer(dispatcher, settings.hides)
     engine = Engine(
@@ -57,6 +59,7 @@ def compose(
         blocking=blocking,
         clients=clients,
         emergency=emergency,
+        eviction=eviction,
         safety=safety,
         observer=observer,
         memory=Memory(keyspace, clients),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from spineldb import clock
 from spineldb.core.entry import Kind
 from spineldb.engine.introspection import Fields, Section
+from spineldb.engine.modules import MODULES
 from spineldb.observability.process import (
     cpu_seconds,
     human,
@@ -153,7 +154,7 @@ def _memory(server: Server) -> Fields:
     yield from _with_human("maxmemory", engine.settings.maxmemory)
     yield "maxmemory_policy", engine.settings.text("maxmemory-policy")
     yield from memory.ratios(resident)
-    yield "mem_not_counted_for_evict", 0
+    yield "mem_not_counted_for_evict", engine.keyspace.owed_memory
     yield from _zero(
         "mem_replication_backlog",
         "mem_total_replication_buffers",
@@ -165,7 +166,8 @@ def _memory(server: Server) -> Fields:
     yield "mem_allocator", "spineldb-slab"
     yield "mem_overhead_db_hashtable_rehashing", 0
     yield "active_defrag_running", int(engine.keyspace.defragmenting)
-    yield "lazyfree_pending_objects", engine.keyspace.dropping_keys
+    waiting = engine.keyspace.dropping_keys + engine.keyspace.waiting_values
+    yield "lazyfree_pending_objects", waiting
     yield "lazyfreed_objects", engine.keyspace.dropped_keys
 
 
@@ -217,7 +219,8 @@ def _stats(server: Server) -> Fields:
     yield "instantaneous_input_repl_kbps", "0.00"
     yield "instantaneous_output_repl_kbps", "0.00"
     yield "rejected_connections", engine.clients.rejected
-    yield from _zero("sync_full", "sync_partial_ok", "sync_partial_err", "expired_subkeys")
+    yield from _zero("sync_full", "sync_partial_ok", "sync_partial_err")
+    yield "expired_subkeys", engine.effects.expired_fields
     yield from _keyspace_stats(server)
     yield from _zero("pubsub_channels", "pubsub_patterns", "pubsubshard_channels")
     yield from _zero("latest_fork_usec", "total_forks", "migrate_cached_sockets")
@@ -239,8 +242,11 @@ def _keyspace_stats(server: Server) -> Fields:
     yield "expired_keys", engine.effects.expired_keys
     yield from (("expired_stale_perc", "0.00"), ("expired_time_cap_reached_count", 0))
     yield "expire_cycle_cpu_milliseconds", server.cron.expiry_ns // 1_000_000
-    yield from _zero("evicted_keys", "evicted_clients", "evicted_scripts")
-    yield from _zero("total_eviction_exceeded_time", "current_eviction_exceeded_time")
+    evicted, *exceeded = engine.eviction.info()
+    yield evicted
+    yield "evicted_clients", engine.clients.evicted
+    yield "evicted_scripts", 0
+    yield from exceeded
     yield "keyspace_hits", engine.dispatcher.context.hits
     yield "keyspace_misses", engine.dispatcher.context.misses
 
@@ -260,6 +266,8 @@ def _network_stats(server: Server) -> Fields:
     yield "eventloop_duration_cmd_sum", cron.spent_in_commands_ns // 1000
     yield "instantaneous_eventloop_cycles_per_sec", round(cron.turns.per_second)
     yield "instantaneous_eventloop_duration_usec", cron.mean_turn_us
+    yield "eventloop_lag_usec", cron.lag_us
+    yield "eventloop_lag_max_usec", cron.most_lag_us
 
 
 def _replication(server: Server) -> Fields:
@@ -282,7 +290,7 @@ def _cpu(server: Server) -> Fields:
 
 def _modules(server: Server) -> Fields:
     del server
-    return ()
+    return (("module", module.field) for module in MODULES)
 
 
 def _commands(server: Server) -> Iterable[Command]:
@@ -344,7 +352,8 @@ def _keyspace(server: Server) -> Fields:
     for database in server.engine.keyspace.databases:
         if len(database):
             mean, expiring = database.mean_ttl_ms, database.deadlines
-            shown = f"keys={len(database)},expires={expiring},avg_ttl={mean},subexpiry=0"
+            shown = f"keys={len(database)},expires={expiring},avg_ttl={mean}"
+            shown += f",subexpiry={database.field_deadlines}"
             yield f"db{database.index}", shown
 
 

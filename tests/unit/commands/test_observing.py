@@ -109,6 +109,7 @@ def test_the_doctor_finds_what_is_wrong(party: Party, client: Guest) -> None:
     client.say("DEBUG POPULATE 10000 key 1000")
     assert "No problem found" in memory.report(0, evicts=True)
     assert "noeviction" in memory.report(memory.used + 1000, evicts=False)
+    assert "evicted_keys" in memory.report(memory.used + 1000, evicts=True)
     client.say("DEBUG POPULATE 20000 other 1000")
     assert memory.used > 0
     for number in range(20000):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from spineldb.core import strings
+from spineldb.core.effects import RecordingSink
 from spineldb.core.reactor import Reactor
 from spineldb.core.work import CallWork
 from spineldb.engine.engine import Engine
@@ -77,6 +78,76 @@ def test_nothing_expires_and_no_work_is_done_while_cron_is_paused() -> None:
         scene.engine.lifecycle.cron_paused = False
         await asyncio.sleep(0.2)
         assert len(scene.engine.keyspace.databases[0]) == 0
+
+    play(scenario)
+
+
+def test_what_is_above_the_limit_goes_until_it_is_not() -> None:
+    async def scenario(scene: Scene) -> None:
+        engine, database = scene.engine, scene.engine.keyspace.databases[0]
+        for key in range(5000):
+            strings.put(database, b"key:%d" % key, b"value")
+        engine.eviction.follow("allkeys-lru", 5)
+        limit = engine.keyspace.used_memory // 2
+        engine.dispatcher.limit_memory(limit)
+        await asyncio.sleep(0.101)  # at the next tick, and then without a pause
+        assert engine.keyspace.used_memory <= limit
+        assert 1000 < len(database) < 4000
+        await asyncio.sleep(1)
+        assert engine.keyspace.used_memory > limit * 0.9
+
+    play(scenario)
+
+
+def test_an_eviction_that_cannot_be_told_is_an_emergency() -> None:
+    """EM-23."""
+
+    async def scenario(scene: Scene) -> None:
+        engine, database = scene.engine, scene.engine.keyspace.databases[0]
+        engine.effects.add_sink(RecordingSink())
+        strings.put(database, b"key", b"value")
+        engine.effects.fail_next = 1
+        engine.eviction.follow("allkeys-lru", 5)
+        engine.dispatcher.limit_memory(1)
+        await asyncio.sleep(0.2)
+        assert engine.emergency.active
+        strings.put(database, b"key", b"value")
+        await asyncio.sleep(0.5)
+        assert len(database) == 1
+
+    play(scenario)
+
+
+def test_clients_are_bounded_while_there_is_a_limit() -> None:
+    async def scenario(scene: Scene) -> None:
+        client = scene.network.connect("127.0.0.1:1")
+        client.feed(b"*2\r\n$3\r\nGET\r\n$9000000\r\n" + bytes(4 << 20))
+        await asyncio.sleep(0.2)
+        assert scene.engine.clients.evicted == 0
+        scene.engine.settings.limits.maxmemory_clients = 1 << 20
+        await asyncio.sleep(0.11)
+        assert scene.engine.clients.evicted == 1
+
+    play(scenario)
+
+
+def test_how_late_the_loop_is_is_measured() -> None:
+    """O12."""
+
+    async def scenario(scene: Scene) -> None:
+        loop = asyncio.get_running_loop()
+        scene.engine.observer.latency.threshold_ms = 100
+        await asyncio.sleep(0.95)
+        assert scene.cron.most_lag_us < 1000
+        loop.now += 0.3  # type: ignore[attr-defined]  # somebody does not come back
+        await asyncio.sleep(0.01)
+        assert 200_000 < scene.cron.lag_us < 310_000
+        await asyncio.sleep(0.2)
+        assert scene.cron.lag_us < 1000
+        assert scene.cron.most_lag_us > 200_000
+        assert "event-loop" in scene.engine.observer.latency.events
+        scene.cron.clear()
+        assert scene.cron.most_lag_us == 0
 
     play(scenario)
 

@@ -125,7 +125,7 @@ class Safety(Section, table="safety"):
     )
     script_memory_limit_mb = Parameter(Integer(0, INT_MAX), 32, about="megabytes a script may use")
     auto_unlink_on_del_threshold = Parameter(
-        Memory(0, LONG_MAX), 0, about="size from which DEL frees in the background"
+        Memory(0, LONG_MAX), 0, about="accepted: big values are always freed in slices"
     )
     max_bitop_alloc_size = Parameter(Memory(0, LONG_MAX), 0, about="longest result of BITOP")
 

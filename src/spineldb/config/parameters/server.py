@@ -95,7 +95,7 @@ class Server(Section):
         Integer(0, 100),
         10,
         "maxmemory-eviction-tenacity",
-        about="how long one eviction may take; 100 for as long as it needs",
+        about="time for eviction per turn: 10 is 1 ms, 100 as long as it needs",
     )
     lfu_log_factor = Parameter(
         Integer(), 10, "lfu-log-factor", about="how slowly the counter of uses grows"

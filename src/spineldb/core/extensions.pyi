@@ -1,0 +1,8 @@
+from typing import ClassVar
+
+from spineldb.core.keyspace import Database, View
+
+class ExtensionView(View):
+    FORM: ClassVar[int]
+
+def pieces_of(db: Database, key: bytes) -> list[bytes]: ...

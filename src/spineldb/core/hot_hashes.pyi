@@ -1,0 +1,16 @@
+from spineldb.core.call import Body
+
+HSET_BODY: Body
+HMSET_BODY: Body
+HSETNX_BODY: Body
+HGET_BODY: Body
+HMGET_BODY: Body
+HDEL_BODY: Body
+HEXISTS_BODY: Body
+HLEN_BODY: Body
+HSTRLEN_BODY: Body
+HGETALL_BODY: Body
+HKEYS_BODY: Body
+HVALS_BODY: Body
+HINCRBY_BODY: Body
+HINCRBYFLOAT_BODY: Body

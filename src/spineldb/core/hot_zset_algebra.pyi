@@ -1,0 +1,9 @@
+from spineldb.core.call import Body
+
+ZUNION_BODY: Body
+ZINTER_BODY: Body
+ZDIFF_BODY: Body
+ZUNIONSTORE_BODY: Body
+ZINTERSTORE_BODY: Body
+ZDIFFSTORE_BODY: Body
+ZINTERCARD_BODY: Body

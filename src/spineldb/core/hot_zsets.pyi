@@ -1,0 +1,15 @@
+from spineldb.core.call import Body
+
+ZADD_BODY: Body
+ZINCRBY_BODY: Body
+ZREM_BODY: Body
+ZSCORE_BODY: Body
+ZMSCORE_BODY: Body
+ZCARD_BODY: Body
+ZRANK_BODY: Body
+ZREVRANK_BODY: Body
+ZPOPMIN_BODY: Body
+ZPOPMAX_BODY: Body
+ZMPOP_BODY: Body
+ZRANDMEMBER_BODY: Body
+ZSCAN_BODY: Body
