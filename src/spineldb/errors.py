@@ -389,11 +389,11 @@ class RankZero(CommandError):
     )
 
 
-class CountNegative(CommandError):
+class PositionsNegative(CommandError):
     text = "COUNT can't be negative"
 
 
-class MaxlenNegative(CommandError):
+class ComparisonsNegative(CommandError):
     text = "MAXLEN can't be negative"
 
 

@@ -18,6 +18,7 @@ from spineldb.engine.command import (
     FAST,
     INSERT,
     READONLY,
+    RO,
     UPDATE,
     WRITE,
     Deprecation,
@@ -181,7 +182,7 @@ def rpoplpush(source: bytes, destination: bytes) -> bytes | None:
 # Reading.
 
 
-@family.compiled("LLEN key", READONLY | FAST, hot_lists.LLEN_BODY, since="1.0.0")
+@family.compiled("LLEN key", READONLY | FAST, hot_lists.LLEN_BODY, since="1.0.0", key=RO)
 def llen(key: bytes) -> int:
     """Return how many elements a list has, 0 if there is none. O(1)."""
 

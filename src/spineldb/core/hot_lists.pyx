@@ -53,8 +53,8 @@ cdef bytes NO_SUCH_KEY = errors.NoSuchKey().wire
 cdef bytes BAD_INDEX = errors.IndexOutOfRange().wire
 cdef bytes SYNTAX = errors.Syntax().wire
 cdef bytes RANK_ZERO = errors.RankZero().wire
-cdef bytes COUNT_NEGATIVE = errors.CountNegative().wire
-cdef bytes MAXLEN_NEGATIVE = errors.MaxlenNegative().wire
+cdef bytes COUNT_NEGATIVE = errors.PositionsNegative().wire
+cdef bytes MAXLEN_NEGATIVE = errors.ComparisonsNegative().wire
 cdef bytes NO_NUMKEYS = errors.NumkeysNotPositive().wire
 cdef bytes NO_COUNT = errors.CountNotPositive().wire
 
