@@ -371,14 +371,6 @@ class DatabaseOutOfRange(CommandError):
     text = "DB index is out of range"
 
 
-class NumkeysNotPositive(CommandError):
-    text = "numkeys should be greater than 0"
-
-
-class CountNotPositive(CommandError):
-    text = "count should be greater than 0"
-
-
 # Lists.
 
 
@@ -422,6 +414,10 @@ class LcsTooLong(CommandError):
 
 class LcsNoMemory(CommandError):
     text = "Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+
+
+class NumkeysNotPositive(CommandError):
+    text = "numkeys should be greater than 0"
 
 
 class TooFewKeys(CommandError):
@@ -679,6 +675,10 @@ class ScoresWithNames(CommandError):
 
 class ValueOutOfRange(CommandError):
     text = "value is out of range"
+
+
+class CountNotPositive(CommandError):
+    text = "count should be greater than 0"
 
 
 class NoInputKey(CommandError):
