@@ -375,7 +375,7 @@ def blmove(ctx: Context, *words: bytes) -> Reply | Wait:
     seconds = arguments.timeout(timeout)
     element = _move(ctx, source, destination, from_left, to_left)
     if element is None:
-        return ctx.wait([source], seconds, None, kind=Kind.LIST)
+        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST)
     ctx.propagate(b"LMOVE", source, destination, wherefrom, whereto)
     return element
 
@@ -397,7 +397,7 @@ def brpoplpush(ctx: Context, source: bytes, destination: bytes, timeout: bytes) 
     seconds = arguments.timeout(timeout)
     element = _move(ctx, source, destination, False, True)
     if element is None:
-        return ctx.wait([source], seconds, None, kind=Kind.LIST)
+        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST)
     ctx.propagate(b"RPOPLPUSH", source, destination)
     return element
 
