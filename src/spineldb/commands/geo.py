@@ -212,7 +212,7 @@ def _read_options(  # noqa: C901, PLR0912 - one case for each word of the gramma
             case b"COUNT" if left:
                 query.count = options.integer()
                 if query.count <= 0:
-                    raise errors.GeoCount
+                    raise errors.CountOptionNotPositive
             case b"STORE" | b"STOREDIST" if store == b"STORE" and left:
                 query.target = options.word()
                 query.stores_distance = word == b"STOREDIST"

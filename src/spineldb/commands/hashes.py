@@ -271,6 +271,15 @@ def _stands(condition: bytes, deadline: int, current: int) -> bool:
     return True
 
 
+def _has_passed(ctx: Context, deadline: int) -> bool:
+    """Tell whether a field of this deadline goes at once: not while a stream is applied.
+
+    The stream itself says when a field goes; until then its later commands may count on it.
+    """
+    passed = 0 <= deadline <= ctx.keyspace.now_ms
+    return passed and ctx.effects.may_bury and not ctx.keyspace.applying
+
+
 def _deadline(raw: bytes, unit: tuple[str, int, bool], now_ms: int) -> int:
     """Read the time of HEXPIRE and its kin as Unix milliseconds."""
     name, scale, absolute = unit
@@ -304,7 +313,7 @@ def _expire(
     else:
         condition = b""
     fields = _fields(words, errors.FieldsAboveZero)
-    past = deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury
+    past = _has_passed(ctx, deadline)
     answers: list[int] = []
     touched: list[bytes] = []
     for field in fields:
@@ -544,7 +553,7 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> int:
     held = [found.get(name) is not None for name in names]
     if (condition == b"FNX" and any(held)) or (condition == b"FXX" and not all(held)):
         return 0
-    if deadline is not None and 0 <= deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury:
+    if deadline is not None and _has_passed(ctx, deadline):
         gone = [name for name in names if found.delete(name)]
         if gone:
             ctx.changed(key, "hdel", len(gone))
@@ -582,7 +591,7 @@ def hgetex(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
         words = words[1:]
     fields = _fields(words, errors.FieldsPositive)
     values = [None if found is None else found.get(field) for field in fields]
-    past = 0 <= deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury
+    past = _has_passed(ctx, deadline)
     touched: list[bytes] = []
     if found is None or option == b"FIELDS":
         return values
