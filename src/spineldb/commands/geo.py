@@ -56,11 +56,11 @@ class Query:
     unit: float = 1.0
     member: bytes | None = None
     middle: tuple[float, float] | None = None
-    shape: dict[str, float] = field(default_factory=dict)
+    shape: dict[str, float] = field(default_factory=dict[str, float])
     order: bytes = b""
     count: int = 0
     is_any: bool = False
-    shown: set[bytes] = field(default_factory=set)
+    shown: set[bytes] = field(default_factory=set[bytes])
     target: bytes | None = None
     stores_distance: bool = False
 

@@ -268,7 +268,8 @@ def _stands(condition: bytes, deadline: int, current: int) -> bool:
             return 0 <= current < deadline
         case b"LT":
             return current < 0 or deadline < current
-    return True
+        case _:
+            return True
 
 
 def _has_passed(ctx: Context, deadline: int) -> bool:
@@ -341,7 +342,7 @@ def _times(
 ) -> list[int]:
     found = ctx.read(key, Hash)
     fields = _fields(words, errors.FieldsPositive)
-    answers = []
+    answers: list[int] = []
     for field in fields:
         deadline = None if found is None else found.deadline(field)
         answers.append(-2 if deadline is None else -1 if deadline < 0 else shown(deadline))
@@ -460,7 +461,7 @@ def hpersist(ctx: Context, key: bytes, *words: bytes) -> list[int]:
     """Take the deadlines of fields away. O(N) in the fields given."""
     found = ctx.db.find(key, Hash)
     fields = _fields(words, errors.FieldsPositive)
-    answers = []
+    answers: list[int] = []
     for field in fields:
         deadline = None if found is None else found.deadline(field)
         answers.append(-2 if deadline is None else -1 if deadline < 0 else 1)
