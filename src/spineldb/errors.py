@@ -371,6 +371,24 @@ class DatabaseOutOfRange(CommandError):
     text = "DB index is out of range"
 
 
+# Lists.
+
+
+class RankZero(CommandError):
+    text = (
+        "RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
+        "negative to start from the end of the list"
+    )
+
+
+class PositionsNegative(CommandError):
+    text = "COUNT can't be negative"
+
+
+class ComparisonsNegative(CommandError):
+    text = "MAXLEN can't be negative"
+
+
 # Strings and bitmaps.
 
 

@@ -24,7 +24,7 @@ from tests.support.requests import NEVER, Requests
 from tests.support.wire import Fault, encoded, pipeline, value
 
 TABLE = CommandTable(commands.FAMILIES)
-GROUPS = {"string", "bitmap", "hyperloglog", "generic", "server", "set", "sorted-set"}
+GROUPS = {"string", "bitmap", "hyperloglog", "generic", "server", "set", "sorted-set", "list"}
 BATCH = 50
 SLACK_MS = 2000  # between deadlines made from spans
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spineldb.client import INCOMPLETE, Decoder, ErrorReply
-from spineldb.commands import databases, keys, strings
+from spineldb.commands import databases, keys, lists, strings
 from spineldb.core.connection import Network
 from spineldb.core.effects import RecordingSink
 from spineldb.core.keyspace import Database
@@ -23,7 +23,8 @@ class Composed:
     """An engine, one client of it, and what its effects told."""
 
     def __init__(self, seed: bytes = bytes(16)) -> None:
-        self.engine = compose(families=(strings.family, keys.family, databases.family), seed=seed)
+        families = (strings.family, lists.family, keys.family, databases.family)
+        self.engine = compose(families=families, seed=seed)
         self.keyspace = self.engine.keyspace
         self.effects = self.engine.effects
         self.dispatcher = self.engine.dispatcher

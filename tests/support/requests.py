@@ -247,6 +247,8 @@ _DEADLINES = frozenset(b"ex px exat pxat expire pexpire expireat pexpireat setex
 _WORDS_OF_OPTIONS = frozenset(
     word
     for token in (
+        "LEFT",
+        "RIGHT",
         "NX",
         "XX",
         "EX",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spineldb.core import hot_groups, hot_streams
 from spineldb.core.call import NO_REPLY, Deferred
+from spineldb.core.entry import Kind
 from spineldb.engine.command import (
     ACCESS,
     BLOCKING,
@@ -208,7 +209,9 @@ def _wait(
     """Wait for one of the keys; the ids are those that `$` meant when the client asked."""
     keys, ids = streams
     again = [name, *words[: len(words) - len(ids)], *ids]
-    return ctx.wait(keys, milliseconds / 1000, NULL_ARRAY, again)
+    # XREADGROUP must also answer when its group, and so its key, has gone.
+    kind = Kind.STREAM if name == b"XREAD" else None
+    return ctx.wait(keys, milliseconds / 1000, NULL_ARRAY, again, kind=kind)
 
 
 @family.compiled(

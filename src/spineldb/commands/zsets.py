@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from spineldb import errors
 from spineldb.core import hot_zset_algebra, hot_zset_ranges, hot_zsets
+from spineldb.core.entry import Kind
 from spineldb.core.zsets import SortedSet
 from spineldb.engine import arguments
 from spineldb.engine.arguments import Options
@@ -351,7 +352,7 @@ def pop_one(ctx: Context, words: tuple[bytes, ...], *, greatest: bool) -> Reply 
     for key in keys:
         for member, score in pop(ctx, key, 1, greatest=greatest):
             return [key, member, score]
-    return ctx.wait(keys, seconds, otherwise=NULL_ARRAY)
+    return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.ZSET)
 
 
 @family.command(
@@ -421,7 +422,7 @@ def bzmpop(ctx: Context, timeout: bytes, numkeys: bytes, *rest: bytes) -> Reply 
         popped = pop(ctx, key, count or 1, greatest=where == b"MAX")
         if popped:
             return [key, [list(pair) for pair in popped]]
-    return ctx.wait(keys, seconds, otherwise=NULL_ARRAY)
+    return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.ZSET)
 
 
 # Several sets.

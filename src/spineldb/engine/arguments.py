@@ -19,6 +19,7 @@ __all__ = [
     "INT64_MIN",
     "Options",
     "bit_offset",
+    "counted",
     "cursor",
     "deadline",
     "expiry",
@@ -65,6 +66,14 @@ def ranged(raw: bytes, least: int, most: int = INT64_MAX) -> int:
 def positive(raw: bytes) -> int:
     """Read an integer that is not negative."""
     return ranged(raw, 0)
+
+
+def counted(raw: bytes, otherwise: type[errors.CommandError]) -> int:
+    """Read a number of things, of which there must be one; `otherwise` is the error."""
+    value = _canonical(raw)
+    if value is None or value <= 0:
+        raise otherwise
+    return value
 
 
 def number(raw: bytes) -> float:

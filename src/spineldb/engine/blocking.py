@@ -25,6 +25,7 @@ from spineldb.observability.logging import get_log
 if TYPE_CHECKING:
     from spineldb.core.dispatch import Command, Dispatcher
     from spineldb.core.effects import Effects
+    from spineldb.core.entry import Kind
     from spineldb.core.keyspace import Database
     from spineldb.engine.context import Context
     from spineldb.engine.reply import Reply
@@ -35,7 +36,7 @@ log = get_log(__name__)
 class Wait(Deferred):
     """A command's answer: run me again when one of these keys is written."""
 
-    __slots__ = ("again", "database", "keys", "otherwise", "seconds")
+    __slots__ = ("again", "database", "keys", "kind", "otherwise", "seconds")
 
     def __init__(
         self,
@@ -44,12 +45,14 @@ class Wait(Deferred):
         seconds: float,
         otherwise: Reply,
         again: Sequence[bytes] | None = None,
+        kind: Kind | None = None,
     ) -> None:
         self.database = database
         self.keys = keys
         self.seconds = seconds
         self.otherwise = otherwise
         self.again = again
+        self.kind = kind  # of value that ends the wait; None: whatever becomes of a key
 
 
 class Outside(Deferred):
@@ -169,9 +172,21 @@ class Blocking:
             ready = list(dict.fromkeys(effects.ready))
             effects.ready.clear()
             for database, key in ready:
-                for waiter in list(database.awaited.get(key, ())):
-                    if isinstance(waiter, Waiter) and waiter.session.waiting is waiter:
-                        self._again(waiter)
+                self._serve_key(database, key)
+
+    def _serve_key(self, database: Database, key: bytes) -> None:
+        """Run the commands of those who wait for a key, as long as it holds what they wait for.
+
+        A list wakes nobody who waits for a sorted set: that client keeps its place.
+        """
+        kind = database.kind(key)
+        for waiter in list(database.awaited.get(key, ())):
+            if not isinstance(waiter, Waiter) or waiter.session.waiting is not waiter:
+                continue
+            assert waiter.wait is not None
+            if waiter.wait.kind in {None, kind}:
+                self._again(waiter)
+                kind = database.kind(key)
 
     def _again(self, waiter: Waiter) -> None:
         session, wait = waiter.session, waiter.wait

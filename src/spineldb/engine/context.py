@@ -18,6 +18,7 @@ from spineldb.engine.blocking import Outside, Wait
 if TYPE_CHECKING:
     from spineldb.config.settings import Settings
     from spineldb.core.effects import Effects
+    from spineldb.core.entry import Kind
     from spineldb.core.keyspace import Database, View
     from spineldb.engine.engine import Engine
     from spineldb.engine.reply import Reply
@@ -80,13 +81,16 @@ class Context(Call):
         seconds: float,
         otherwise: Reply,
         again: Sequence[bytes] | None = None,
+        *,
+        kind: Kind | None = None,
     ) -> Wait:
         """Wait until one of `keys` is written, then run the command again.
 
         `seconds` bounds the wait (0: for ever), after which `otherwise` is the reply. `again`
-        replaces the arguments of the re-run, the command's name first.
+        replaces the arguments of the re-run, the command's name first. With a `kind`, only a key
+        that holds a value of that kind ends the wait; without, also one that is gone or another's.
         """
-        return Wait(self.db.index, tuple(keys), seconds, otherwise, again)
+        return Wait(self.db.index, tuple(keys), seconds, otherwise, again, kind)
 
     def outside(
         self, work: Awaitable[Any], then: Callable[[Context, Any], Reply], failed: Reply = None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from spineldb.core import extensions, strings
 from spineldb.core.entry import Kind
 from spineldb.core.hashes import Hash
+from spineldb.core.lists import List
 from spineldb.core.numbers import double_to_text
 from spineldb.core.sets import Set
 from spineldb.core.streams import Stream
@@ -68,6 +69,8 @@ def _ordered(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:
     """Yield what is mixed into the digest of a value whose elements have an order."""
     if kind is Kind.STRING:
         yield strings.get(database, key) or b""
+    elif kind is Kind.LIST:
+        yield from List(database, key).elements()
     elif kind is Kind.STREAM:
         for name, fields in Stream(database, key).entries():
             yield name.replace(b"-", b".")

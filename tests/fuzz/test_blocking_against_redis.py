@@ -1,0 +1,154 @@
+"""Several clients push to lists and wait for them, here and at a real server.
+
+After each request all clients hear the same on both sides, and so do the replicas: who is served,
+in which order, what is propagated of it. At the end both datasets are the same, so nothing was lost
+and nothing was handed out twice.
+"""
+
+from __future__ import annotations
+
+import random
+import select
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spineldb.client import INCOMPLETE, Decoder, encode
+from spineldb.core.effects import RecordingSink
+from tests import servers
+from tests.support.peer import Peer, Replica
+from tests.support.several import Party
+from tests.support.wire import Fault
+
+KEYS = ["a", "b", "c", "d"]
+CLIENTS = 7
+FRAME = {b"PING", b"MULTI", b"EXEC", b"SELECT"}
+SETTLE_SECONDS = 0.002
+
+
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    """Return Redis 8.2.3 with nothing that delays replication."""
+    if servers.real_program("redis8") is None:
+        pytest.skip("SPINELDB_REDIS8 names no server")
+    folder: Path = tmp_path_factory.mktemp("redis")
+    server = servers.start_real("redis8", folder, "--save", "", "--repl-diskless-sync", "no")
+    yield server
+    server.stop()
+
+
+def line(chance: random.Random, number: int) -> str:
+    """Return a request that writes lists, or waits for them."""
+    key, other = chance.choice(KEYS), chance.choice(KEYS)
+    side, to = chance.choice(["LEFT", "RIGHT"]), chance.choice(["LEFT", "RIGHT"])
+    keys = " ".join(chance.sample(KEYS, chance.randint(1, 3)))
+    some = " ".join(f"e{number}.{n}" for n in range(chance.randint(1, 4)))
+    return chance.choice([
+        f"{chance.choice(['LPUSH', 'RPUSH'])} {key} {some}",
+        f"{chance.choice(['LPUSH', 'RPUSH'])} {key} {some}",
+        f"{chance.choice(['BLPOP', 'BRPOP'])} {keys} 0",
+        f"{chance.choice(['BLPOP', 'BRPOP'])} {keys} 0",
+        f"BLMPOP 0 {len(keys.split())} {keys} {side} COUNT {chance.randint(1, 3)}",
+        f"BLMOVE {key} {other} {side} {to} 0",
+        f"BRPOPLPUSH {key} {other} 0",
+        f"BZPOPMIN {keys} 0",
+        f"LMOVE {key} {other} {side} {to}",
+        f"{chance.choice(['RENAME', 'RENAMENX', 'COPY'])} {key} {other}",
+        f"MOVE {key} 1",
+        "SWAPDB 0 1",
+        f"SET {key} text",
+        f"ZADD {key} {number} m{number}",
+        f"DEL {key}",
+        f"LTRIM {key} 0 2",
+    ])  # fmt: skip
+
+
+class Theirs:
+    """The clients of the real server."""
+
+    def __init__(self, port: int) -> None:
+        self.clients = [Peer(port) for _ in range(CLIENTS)]
+        self.control = Peer(port)
+
+    def heard(self) -> list[bytes]:
+        """Return what each client has received since the last call."""
+        self.control.answers([[b"PING"], [b"PING"]])
+        while True:
+            ready, _, _ = select.select(
+                [one.socket for one in self.clients], [], [], SETTLE_SECONDS)  # fmt: skip
+            if not ready:
+                break
+            for one in self.clients:
+                if one.socket in ready:
+                    one.receive()
+        found = [one.received for one in self.clients]
+        for one in self.clients:
+            one.received = b""
+        return found
+
+
+def facts(decoder: Decoder) -> list[list[bytes]]:
+    return [one for one in iter(decoder.next, INCOMPLETE) if one[0].upper() not in FRAME]
+
+
+def compare(seed: int, port: int, count: int) -> None:
+    """Raise a fault at the first difference."""
+    chance = random.Random(seed)
+    theirs = Theirs(port)
+    theirs.control.answers([[b"FLUSHALL"]])
+    replica = Replica(port)
+    party = Party()
+    sink = RecordingSink()
+    party.engine.effects.add_sink(sink)
+    ours = [party.join().connection for _ in range(CLIENTS)]
+    parked: set[int] = set()
+    log: list[str] = []
+    for number in range(count):
+        idle = [index for index in range(CLIENTS) if index not in parked]
+        if not idle:
+            index = chance.choice(sorted(parked))  # somebody must go before another can push
+            ours[index].close()
+            theirs.clients[index].close()
+            ours[index], theirs.clients[index] = party.join().connection, Peer(port)
+            parked.discard(index)
+            idle = [index]
+            theirs.control.answers([[b"PING"], [b"PING"]])
+        index = chance.choice(idle)
+        request = line(chance, number)
+        log.append(f"{index}: {request}")
+        theirs.clients[index].send(encode(request.split()))
+        mine = [b""] * CLIENTS
+        mine[index] = ours[index].feed(encode(request.split()))
+        mine = [had + one.feed(b"") for had, one in zip(mine, ours, strict=True)]
+        other = theirs.heard()
+        if mine != other:
+            raise Fault("\n".join([f"seed {seed}", *log[-25:], f"ours   {mine}", f"theirs {other}"]))
+        parked = {one for one in {*parked, index} if not mine[one]}
+        marker = [b"SET", b"marker", b"%d" % number]
+        theirs.control.answers([[b"SELECT", b"9"], marker])
+        decoder = Decoder()
+        decoder.feed(sink.take())
+        told = facts(decoder)
+        expected = [one for one in replica.until(marker) if one[0].upper() not in FRAME]
+        if told != expected:
+            raise Fault("\n".join([f"seed {seed}", *log[-25:], f"{told}", f"{expected}"]))
+    for one in [*theirs.clients, theirs.control]:
+        one.close()
+    replica.close()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_waiting_clients_hear_what_the_real_servers_do(peer: servers.Server, seed: int) -> None:
+    compare(seed, peer.port, 300)
+
+
+@pytest.mark.real
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_many_waiting_clients_hear_what_the_real_servers_do(
+    peer: servers.Server, seed: int
+) -> None:
+    compare(seed, peer.port, 20_000)
