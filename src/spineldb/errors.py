@@ -535,7 +535,7 @@ class NoSuchMember(CommandError):
     text = "could not decode requested zset member"
 
 
-class GeoCount(CommandError):
+class CountOptionNotPositive(CommandError):
     text = "COUNT must be > 0"
 
 
@@ -977,7 +977,7 @@ class MaxlenNegative(CommandError):
     text = "The MAXLEN argument must be >= 0."
 
 
-class LimitNegative(CommandError):
+class TrimLimitNegative(CommandError):
     text = "The LIMIT argument must be >= 0."
 
 
@@ -1087,10 +1087,6 @@ class InvalidClaimArgument(CommandError):
 
 class UnknownClaimOption(CommandError):
     text = "Unrecognized XCLAIM option '{}'"
-
-
-class CountNotPositive(CommandError):
-    text = "COUNT must be > 0"
 
 
 class EntriesAddedNegative(CommandError):

@@ -106,7 +106,7 @@ def test_what_is_evicted_is_gone_there_as_well(policy: str) -> None:
 
 
 def test_every_write_command_of_the_table_changes_something() -> None:
-    changed = check_replay(1234, 80_000)
+    changed = check_replay(1234, 160_000)
     expected = {
         name
         for name, command in TABLE.items()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from spineldb.engine.command import Command, CommandTable, Flag
 from spineldb.engine.usage import Argument
@@ -79,6 +80,7 @@ class Requests:
     patient: bool = False  # nothing may expire while they are sent
     without: frozenset[str] = frozenset()  # tokens of options that are left out
     keys: Sequence[bytes] = tuple(KEYS)
+    favourites: Sequence[bytes] = ()  # keys that often hold what the command is for
 
     def __post_init__(self) -> None:
         """Choose the commands, subcommands for themselves."""
@@ -125,6 +127,8 @@ class Requests:
                 chance.choice((byte, byte ^ 32)) if chr(byte).isalpha() else byte
                 for byte in name[0]
             )
+        at = crc32(command.group.encode()) % len(self.keys)
+        self.favourites = (self.keys[at], self.keys[at - 1])
         words = self.words(command.arguments)
         if command.key_specs and b"numkeys" in words:
             words = self.counted(words, command)
@@ -133,7 +137,7 @@ class Requests:
     def counted(self, words: list[bytes], command: Command) -> list[bytes]:
         """Put the number of keys (or of pairs) where the grammar has `numkeys`."""
         at = words.index(b"numkeys")
-        step = 2 if command.name == "msetex" else 1
+        step = 2 if command.name in {"msetex", "hsetex"} else 1
         count = 0
         while at + 1 + count < len(words) and words[at + 1 + count] not in _WORDS_OF_OPTIONS:
             count += 1
@@ -157,6 +161,10 @@ class Requests:
     def shuffled(self, options: list[list[bytes]]) -> list[list[bytes]]:
         self.chance.shuffle(options)
         return options
+
+    def key(self) -> bytes:
+        """Return a key, half of the time one that commands of this group prefer."""
+        return self.chance.choice(self.favourites if self.chance.random() < 0.5 else self.keys)
 
     def argument(self, argument: Argument) -> list[bytes]:
         if argument.optional and self.chance.random() < 0.6:
@@ -189,14 +197,14 @@ class Requests:
     def word(self, argument: Argument) -> bytes:
         """Return a value for a plain argument."""
         chance = self.chance
-        if argument.name == "numkeys":
+        if argument.name in {"numkeys", "numfields"}:
             return b"numkeys"  # filled in when the keys are known
         special = _BY_NAME.get(argument.name)
         if special is not None:
             return chance.choice(EDGES if chance.random() < self.edge else special)
         kind = argument.type
         if kind == "key":
-            return chance.choice(self.keys)
+            return self.key()
         if kind in {"integer", "unix-time", "double"} and chance.random() < self.edge:
             return chance.choice(EDGES)
         if kind == "unix-time":

@@ -56,11 +56,11 @@ class Query:
     unit: float = 1.0
     member: bytes | None = None
     middle: tuple[float, float] | None = None
-    shape: dict[str, float] = field(default_factory=dict)
+    shape: dict[str, float] = field(default_factory=dict[str, float])
     order: bytes = b""
     count: int = 0
     is_any: bool = False
-    shown: set[bytes] = field(default_factory=set)
+    shown: set[bytes] = field(default_factory=set[bytes])
     target: bytes | None = None
     stores_distance: bool = False
 
@@ -212,7 +212,7 @@ def _read_options(  # noqa: C901, PLR0912 - one case for each word of the gramma
             case b"COUNT" if left:
                 query.count = options.integer()
                 if query.count <= 0:
-                    raise errors.GeoCount
+                    raise errors.CountOptionNotPositive
             case b"STORE" | b"STOREDIST" if store == b"STORE" and left:
                 query.target = options.word()
                 query.stores_distance = word == b"STOREDIST"

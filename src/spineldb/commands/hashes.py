@@ -268,7 +268,17 @@ def _stands(condition: bytes, deadline: int, current: int) -> bool:
             return 0 <= current < deadline
         case b"LT":
             return current < 0 or deadline < current
-    return True
+        case _:
+            return True
+
+
+def _has_passed(ctx: Context, deadline: int) -> bool:
+    """Tell whether a field of this deadline goes at once: not while a stream is applied.
+
+    The stream itself says when a field goes; until then its later commands may count on it.
+    """
+    passed = 0 <= deadline <= ctx.keyspace.now_ms
+    return passed and ctx.effects.may_bury and not ctx.keyspace.applying
 
 
 def _deadline(raw: bytes, unit: tuple[str, int, bool], now_ms: int) -> int:
@@ -304,7 +314,7 @@ def _expire(
     else:
         condition = b""
     fields = _fields(words, errors.FieldsAboveZero)
-    past = deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury
+    past = _has_passed(ctx, deadline)
     answers: list[int] = []
     touched: list[bytes] = []
     for field in fields:
@@ -332,7 +342,7 @@ def _times(
 ) -> list[int]:
     found = ctx.read(key, Hash)
     fields = _fields(words, errors.FieldsPositive)
-    answers = []
+    answers: list[int] = []
     for field in fields:
         deadline = None if found is None else found.deadline(field)
         answers.append(-2 if deadline is None else -1 if deadline < 0 else shown(deadline))
@@ -451,7 +461,7 @@ def hpersist(ctx: Context, key: bytes, *words: bytes) -> list[int]:
     """Take the deadlines of fields away. O(N) in the fields given."""
     found = ctx.db.find(key, Hash)
     fields = _fields(words, errors.FieldsPositive)
-    answers = []
+    answers: list[int] = []
     for field in fields:
         deadline = None if found is None else found.deadline(field)
         answers.append(-2 if deadline is None else -1 if deadline < 0 else 1)
@@ -544,7 +554,7 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> int:
     held = [found.get(name) is not None for name in names]
     if (condition == b"FNX" and any(held)) or (condition == b"FXX" and not all(held)):
         return 0
-    if deadline is not None and 0 <= deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury:
+    if deadline is not None and _has_passed(ctx, deadline):
         gone = [name for name in names if found.delete(name)]
         if gone:
             ctx.changed(key, "hdel", len(gone))
@@ -582,7 +592,7 @@ def hgetex(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
         words = words[1:]
     fields = _fields(words, errors.FieldsPositive)
     values = [None if found is None else found.get(field) for field in fields]
-    past = 0 <= deadline <= ctx.keyspace.now_ms and ctx.effects.may_bury
+    past = _has_passed(ctx, deadline)
     touched: list[bytes] = []
     if found is None or option == b"FIELDS":
         return values

@@ -1,11 +1,10 @@
 from typing import ClassVar
 
 from spineldb.core.effects import Effects
-from spineldb.core.entry import Kind
 from spineldb.core.keyspace import View
 
 class Hash(View):
-    KIND: ClassVar[Kind]
+    KIND: ClassVar[int]
     def get(self, field: bytes) -> bytes | None: ...
     def fields(self) -> list[tuple[bytes, bytes, int]]: ...
     def bury(self, effects: Effects) -> None: ...

@@ -200,8 +200,8 @@ cdef const uint8_t* find_packed(const uint8_t* p, int count, uint8_t form, const
                                 size_t size, Field* field) noexcept nogil:
     """Where the field's element begins, or NULL."""
     cdef const uint8_t* following
-    cdef int i
-    for i in range(count):
+    cdef int _i
+    for _i in range(count):
         following = read_packed(p, form, field)
         if field.name_size == size and memcmp(field.name, name, size) == 0:
             return p
@@ -232,13 +232,13 @@ cdef bint make_timed(Packed* packed) noexcept nogil:
     cdef const uint8_t* p = old
     cdef uint8_t* q = packed.data
     cdef Field field
-    cdef int i
+    cdef int _i
     if packed.form & TIMED:
         return True
     if packed.size + 6 * <size_t>packed.count > INLINE_MAX:
         return False
     memcpy(old, packed.data, packed.size - PACKED_HEADER)
-    for i in range(packed.count):
+    for _i in range(packed.count):
         p = read_packed(p, packed.form, &field)
         write_packed(q, packed.form | TIMED, field.name, field.name_size, field.value, field.size,
                      -1)
@@ -453,10 +453,11 @@ cdef int64_t promote(Database db, Found* found, const Slice* key, const Packed* 
     cdef char* place
     cdef Root* root = &h.root
     cdef int i
+    cdef int _i
     h.root.form = packed.form | (TIMED if deadline >= 0 else 0)
     try:
         value.block = NULL
-        for i in range(packed.count):
+        for _i in range(packed.count):
             p = read_packed(p, packed.form, &field)
             name.data, name.size = field.name, field.name_size
             value.data, value.size = field.value, field.size
@@ -656,11 +657,11 @@ cdef int hash_walk(Database db, const uint8_t* entry, VisitField visit, void* co
     cdef uint64_t position = 0
     cdef Visiting visiting
     cdef Field field
-    cdef int count, i
+    cdef int count, _i
     cdef uint8_t form
     if h is NULL:
         p = elements(entry, &count, &form)
-        for i in range(count):
+        for _i in range(count):
             p = read_packed(p, form, &field)
             if not hidden(db, field.deadline):
                 visit(context, &field)
@@ -768,14 +769,14 @@ cdef int expire_packed(Effects effects, Database db, Found* found, int64_t* remo
     cdef Slice[PACKED_FIELDS] names
     cdef Packed packed
     cdef Field field
-    cdef int count, i
+    cdef int count, _i
     cdef uint8_t form
     cdef int gone = 0
     cdef size_t size
     cdef const char* key = entry_key(found.entry, &size)
     cdef const uint8_t* p = elements(found.entry, &count, &form)
     load(&packed, found.entry)
-    for i in range(count):
+    for _i in range(count):
         p = read_packed(p, form, &field)
         if 0 <= field.deadline <= db.keyspace.now_ms:
             names[gone].data, names[gone].size = field.name, field.name_size
@@ -837,7 +838,7 @@ cdef int64_t next_deadline(const uint8_t* entry) noexcept:
     cdef HashRoot* h = <HashRoot*>entry_root(entry)
     cdef const uint8_t* p
     cdef Field field
-    cdef int count, i
+    cdef int count, _i
     cdef uint8_t form
     cdef int64_t first = NEVER
     if h is not NULL:
@@ -845,7 +846,7 @@ cdef int64_t next_deadline(const uint8_t* entry) noexcept:
     p = elements(entry, &count, &form)
     if not form & TIMED:
         return -1
-    for i in range(count):
+    for _i in range(count):
         p = read_packed(p, form, &field)
         if 0 <= field.deadline < first:
             first = field.deadline

@@ -566,7 +566,7 @@ cdef int64_t autoclaim_options(Claim* claim, int argc) except -1:
             if not parse_int(claim.argv[i].data, claim.argv[i].size, &count) or not (
                 1 <= count <= COUNT_MOST
             ):
-                raise errors.CountNotPositive
+                raise errors.CountOptionNotPositive
         else:
             raise errors.Syntax
         i += 1

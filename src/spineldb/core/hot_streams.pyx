@@ -144,7 +144,7 @@ cdef int read_options(Call call, Slice* argv, int argc, bint adding, Adding* o) 
             i += 1
             o.trim.limit = integer_of(&argv[i])
             if o.trim.limit < 0:
-                raise errors.LimitNegative
+                raise errors.TrimLimitNegative
             o.has_limit = True
         elif adding and keyword(word, b"NOMKSTREAM", 10):
             o.keep_missing = True

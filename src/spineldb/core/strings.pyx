@@ -27,7 +27,6 @@ from spineldb.core.entry cimport (
     free_entry,
     key_offset,
     shape_of,
-    value_size_of,
     write_head,
 )
 from spineldb.core.resp cimport parse_int
