@@ -18,6 +18,8 @@ SETS = (f"SADD {{each}} {TEN}",)
 TWO_SETS = (f"SADD {{each}} {TEN}", "SADD other member:003 member:007 member:011 member:012")
 
 SCORED = " ".join(f"{number} member:{number:03}" for number in range(10))
+LISTS = ("RPUSH {each} " + " ".join(f"element:{number:02}" for number in range(10)),)
+ONE_LIST = ("RPUSH l {member}",)
 ZSETS = (f"ZADD {{each}} {SCORED}",)
 TWO_ZSETS = (*ZSETS, "ZADD other 1 member:003 2 member:007 3 member:011 4 member:012")
 
@@ -43,9 +45,20 @@ HOT = (
     Command("MSET (10)", "MSET" + " {key} {value}" * 10),
     Command("SADD", "SADD s {value}", NOTHING, is_rebuilt=True),
     Command("SPOP", "SPOP s", ("SADD s {member}",), is_rebuilt=True),
+    Command("LPUSH", "LPUSH l {value}", NOTHING, is_rebuilt=True),
+    Command("RPUSH", "RPUSH l {value}", NOTHING, is_rebuilt=True),
+    Command("LPOP", "LPOP l", ONE_LIST, is_rebuilt=True),
+    Command("RPOP", "RPOP l", ONE_LIST, is_rebuilt=True),
     Command("ZADD", "ZADD z {number} {value}", NOTHING, is_rebuilt=True),
     Command("ZPOPMIN", "ZPOPMIN z", ("ZADD z {number} {member}",), is_rebuilt=True),
     Command("ZRANGE 0 9", "ZRANGE {key} 0 9", ZSETS),
+)
+
+# Measured like the hot ones, with fewer commands: their replies are long.
+RANGES = (
+    Command("LRANGE 100", "LRANGE l 0 99", ONE_LIST, keys=1000, commands=20_000),
+    Command("LRANGE 300", "LRANGE l 0 299", ONE_LIST, keys=1000, commands=10_000),
+    Command("LRANGE 600", "LRANGE l 0 599", ONE_LIST, keys=1000, commands=6000),
 )
 
 # Measured on one sorted set of a million members.
@@ -212,6 +225,36 @@ KEY_COMMANDS = (
     Command("UNLINK", "UNLINK {each}"),
 )
 
+LIST_COMMANDS = (
+    Command("BLMOVE", "BLMOVE {key} {key} LEFT RIGHT 1", LISTS, commands=40_000),
+    Command("BLMPOP", "BLMPOP 1 1 {each} LEFT", LISTS, commands=40_000),
+    Command("BLPOP", "BLPOP {each} 1", LISTS),
+    Command("BRPOP", "BRPOP {each} 1", LISTS),
+    Command("BRPOPLPUSH", "BRPOPLPUSH {key} {key} 1", LISTS, commands=40_000),
+    Command("LINDEX", "LINDEX {key} 5", LISTS),
+    Command("LINSERT", "LINSERT {key} BEFORE element:05 {value}", LISTS, is_rebuilt=True),
+    Command("LLEN", "LLEN {key}", LISTS),
+    Command("LMOVE", "LMOVE {key} {key} LEFT RIGHT", LISTS),
+    Command("LMOVE, another", "LMOVE {each} {fresh} LEFT RIGHT", LISTS),
+    Command("LMPOP", "LMPOP 1 {each} LEFT", LISTS),
+    Command("LPOP", "LPOP {each}", LISTS),
+    Command("LPOP (3)", "LPOP {each} 3", LISTS),
+    Command("LPOS", "LPOS {key} element:07", LISTS),
+    Command("LPUSH, new key", "LPUSH {fresh} {value}", NOTHING),
+    Command("LPUSH", "LPUSH {key} {value}", LISTS, is_rebuilt=True),
+    Command("LPUSHX", "LPUSHX {key} {value}", LISTS, is_rebuilt=True),
+    Command("LRANGE", "LRANGE {key} 0 -1", LISTS),
+    Command("LREM", "LREM {each} 0 element:05", LISTS),
+    Command("LSET", "LSET {key} 5 {value}", LISTS),
+    Command("LTRIM", "LTRIM {each} 1 -2", LISTS),
+    Command("RPOP", "RPOP {each}", LISTS),
+    Command("RPOP (3)", "RPOP {each} 3", LISTS),
+    Command("RPOPLPUSH", "RPOPLPUSH {key} {key}", LISTS),
+    Command("RPUSH, new key", "RPUSH {fresh} {value}", NOTHING),
+    Command("RPUSH (10), new key", "RPUSH {fresh}" + " {value}" * 10, NOTHING, commands=30_000),
+    Command("RPUSHX", "RPUSHX {key} {value}", LISTS, is_rebuilt=True),
+)
+
 SET_COMMANDS = (
     Command("SADD, new key", "SADD {fresh} {value}", NOTHING),
     Command("SADD (10), new key", f"SADD {{fresh}} {TEN}", NOTHING, commands=30_000),
@@ -324,6 +367,7 @@ FAMILIES = {
     "Geo": GEO_COMMANDS,
     "Bloom filters": BLOOM_COMMANDS,
     "Keys": KEY_COMMANDS,
+    "Lists": LIST_COMMANDS,
     "Sets": SET_COMMANDS,
     "Sorted sets": ZSET_COMMANDS,
     "Streams": STREAM_COMMANDS,

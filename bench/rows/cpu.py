@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 
-from bench.commands import FAMILIES, HOT, LARGE_ZSET, Command
+from bench.commands import FAMILIES, HOT, LARGE_ZSET, RANGES, Command
 from bench.figures import Limit, Row, Sample
 from bench.lab import Lab
 from bench.load import (
@@ -134,6 +134,18 @@ def hot_row(command: Command, pipeline: int) -> Row:
     )
 
 
+def range_row(command: Command, pipeline: int) -> Row:
+    """Make the row of a command with a long reply at one depth."""
+    return Row(
+        name=f"cpu.{slug(command.name)}.p{pipeline}",
+        title=f"{command.name}, P={pipeline}",
+        section="CPU per command: ranges of a list",
+        unit="µs",
+        limit=HOT_LIMITS[pipeline],
+        measure=lambda lab: measure(scaled(command, lab), pipeline, lab),
+    )
+
+
 def other_row(command: Command, family: str) -> Row:
     """Make the row of any other command."""
     return Row(
@@ -176,6 +188,7 @@ def slug(name: str) -> str:
 
 LARGE_ROWS = tuple(large_row(command) for command in LARGE_ZSET)
 HOT_ROWS = tuple(hot_row(command, pipeline) for command in HOT for pipeline in HOT_COMMANDS)
+RANGE_ROWS = tuple(range_row(command, pipeline) for command in RANGES for pipeline in (1, 16))
 OTHER_ROWS = tuple(
     other_row(command, family) for family, commands in FAMILIES.items() for command in commands
 )

@@ -212,6 +212,7 @@ ROWS = (
     *(judged_row(name, title, request) for name, title, request in JUDGED),
     key_row("set", "sets of 10 members of 10", Limit(0.85), f"SADD {{each}} {TEN}"),
     element_row("set", "a set", Limit(0.75), "SADD s {member}", "SCARD", "s"),
+    element_row("list", "a list", Limit(1.0), "RPUSH l {member}", "LLEN", "l"),
     key_row("zset", "sorted sets of 10 members of 10", Limit(0.95), f"ZADD {{each}} {SCORED}"),
     element_row("zset", "a sorted set", Limit(0.65), "ZADD z {number} {member}", "ZCARD", "z"),
     Row(

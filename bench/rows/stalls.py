@@ -186,6 +186,7 @@ SCENARIOS = {
         Scenario(fill_to_the_limit, lower_the_limit),
     ),
     "set": ("DEL of a set of 1 M", Scenario(fill_value("SADD s {member}"), remove_value("s"))),
+    "list": ("DEL of a list of 1 M", Scenario(fill_value("RPUSH l {member}"), remove_value("l"))),
     "zset": (
         "DEL of a sorted set of 1 M",
         Scenario(fill_value("ZADD z {number} {member}"), remove_value("z")),

@@ -123,7 +123,9 @@ def compare(seed: int, port: int, count: int) -> None:
         mine = [had + one.feed(b"") for had, one in zip(mine, ours, strict=True)]
         other = theirs.heard()
         if mine != other:
-            raise Fault("\n".join([f"seed {seed}", *log[-25:], f"ours   {mine}", f"theirs {other}"]))
+            raise Fault(
+                "\n".join([f"seed {seed}", *log[-25:], f"ours   {mine}", f"theirs {other}"])
+            )
         parked = {one for one in {*parked, index} if not mine[one]}
         marker = [b"SET", b"marker", b"%d" % number]
         theirs.control.answers([[b"SELECT", b"9"], marker])

@@ -70,9 +70,9 @@ class Lists(RuleBasedStateMachine):
         pivot = one[index]
         for _ in range(times):
             one.insert(one.index(pivot) + after, value)
-            assert self.ask(
-                "LINSERT", b"l", "AFTER" if after else "BEFORE", pivot, value
-            ) == len(one)
+            assert self.ask("LINSERT", b"l", "AFTER" if after else "BEFORE", pivot, value) == len(
+                one
+            )
 
     @rule(value=ELEMENTS, count=st.integers(-4, 4))
     def remove(self, value: bytes, count: int) -> None:

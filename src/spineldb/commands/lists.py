@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from spineldb import errors
 from spineldb.core import hot_lists
 from spineldb.core.entry import Kind
-from spineldb.core.lists import List
 from spineldb.engine import arguments
 from spineldb.engine.arguments import Options
 from spineldb.engine.command import (
@@ -28,8 +27,6 @@ from spineldb.engine.keyspecs import Counted, Keys
 from spineldb.engine.reply import NULL_ARRAY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from spineldb.engine.blocking import Wait
     from spineldb.engine.context import Context
     from spineldb.engine.reply import Reply
@@ -290,7 +287,7 @@ def blpop(ctx: Context, *words: bytes) -> Reply | Wait:
     Returns its key and the element; null after `timeout` seconds, 0 being for ever. Propagated as
     LPOP. O(N) in the keys given.
     """
-    return _pop(ctx, words, b"LPOP")
+    return _pop(ctx, words, left=True)
 
 
 @family.command(
@@ -307,20 +304,16 @@ def brpop(ctx: Context, *words: bytes) -> Reply | Wait:
     Returns its key and the element; null after `timeout` seconds, 0 being for ever. Propagated as
     RPOP. O(N) in the keys given.
     """
-    return _pop(ctx, words, b"RPOP")
+    return _pop(ctx, words, left=False)
 
 
-def _pop(ctx: Context, words: Sequence[bytes], pop: bytes) -> Reply | Wait:
-    *keys, timeout = words
-    seconds = arguments.timeout(timeout)
-    for key in keys:
-        elements = ctx.db.find(key, List)
-        if elements is not None:
-            (element,) = elements.take(1, pop == b"LPOP")
-            ctx.changed(key, pop.decode().lower())
-            ctx.propagate(pop, key)
-            return [key, element]
-    return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.LIST)
+def _pop(ctx: Context, words: tuple[bytes, ...], *, left: bool) -> Reply | Wait:
+    keys = words[:-1]
+    seconds = arguments.timeout(words[-1])
+    popped = hot_lists.pop_first(ctx, keys, left)
+    if popped is None:
+        return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.LIST)
+    return popped
 
 
 @family.command(
@@ -348,14 +341,10 @@ def blmpop(ctx: Context, timeout: bytes, numkeys: bytes, *words: bytes) -> Reply
         if options:
             raise errors.Syntax
     seconds = arguments.timeout(timeout)
-    for key in keys:
-        elements = ctx.db.find(key, List)
-        if elements is not None:
-            taken = elements.take(count, left)
-            ctx.changed(key, "lpop" if left else "rpop", len(taken))
-            ctx.propagate(b"LPOP" if left else b"RPOP", key, b"%d" % len(taken))
-            return [key, taken]
-    return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.LIST)
+    popped = hot_lists.pop_first(ctx, tuple(keys), left, count)
+    if popped is None:
+        return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.LIST)
+    return popped
 
 
 @family.command(
@@ -373,9 +362,9 @@ def blmove(ctx: Context, *words: bytes) -> Reply | Wait:
     source, destination, wherefrom, whereto, timeout = words
     from_left, to_left = _side(wherefrom), _side(whereto)
     seconds = arguments.timeout(timeout)
-    element = _move(ctx, source, destination, from_left, to_left)
+    element = hot_lists.move_first(ctx, source, destination, from_left, to_left)
     if element is None:
-        return ctx.wait([source], seconds, None, kind=Kind.LIST)
+        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST)
     ctx.propagate(b"LMOVE", source, destination, wherefrom, whereto)
     return element
 
@@ -395,27 +384,10 @@ def brpoplpush(ctx: Context, source: bytes, destination: bytes, timeout: bytes) 
     O(1).
     """
     seconds = arguments.timeout(timeout)
-    element = _move(ctx, source, destination, False, True)
+    element = hot_lists.move_first(ctx, source, destination, False, True)
     if element is None:
-        return ctx.wait([source], seconds, None, kind=Kind.LIST)
+        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST)
     ctx.propagate(b"RPOPLPUSH", source, destination)
-    return element
-
-
-def _move(
-    ctx: Context, source: bytes, destination: bytes, from_left: bool, to_left: bool
-) -> bytes | None:
-    """Move an element, and say so; None if there is no source."""
-    elements = ctx.db.find(source, List)
-    if elements is None:
-        return None
-    target = ctx.db.find_or_create(destination, List)
-    created = len(target) == 0
-    element = elements.move(target, from_left, to_left)
-    if created:
-        ctx.changed(destination, "new", 0)
-    ctx.changed(destination, "lpush" if to_left else "rpush", 0)
-    ctx.changed(source, "lpop" if from_left else "rpop")
     return element
 
 

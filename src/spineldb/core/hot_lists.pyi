@@ -1,4 +1,4 @@
-from spineldb.core.call import Body
+from spineldb.core.call import Body, Call
 
 LPUSH_BODY: Body
 RPUSH_BODY: Body
@@ -17,3 +17,10 @@ LSET_BODY: Body
 LINSERT_BODY: Body
 LREM_BODY: Body
 LTRIM_BODY: Body
+
+def pop_first(
+    call: Call, keys: tuple[bytes, ...], left: bool, count: int = -1
+) -> list[bytes | list[bytes]] | None: ...
+def move_first(
+    call: Call, source: bytes, destination: bytes, from_left: bool, to_left: bool
+) -> bytes | None: ...

@@ -1,5 +1,6 @@
 """Bodies of the list commands. commands/lists.py tells what each does."""
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp
@@ -556,6 +557,84 @@ cdef int ltrim(Call call, Slice* argv, int argc) except -1:
         call.effects.on_event(
             call.db.index, EVENT_LIST, b"ltrim", argv[1].data[:argv[1].size])
     return 0
+
+
+# -- what blocking commands do when they need not wait ---------------------------------------------
+
+cdef inline Slice slice_of(bytes word) noexcept:
+    cdef Slice slice
+    slice.data = PyBytes_AS_STRING(word)
+    slice.size = <size_t>PyBytes_GET_SIZE(word)
+    slice.block = NULL
+    return slice
+
+
+cdef inline bytes bytes_of(const Slice* slice):
+    return PyBytes_FromStringAndSize(slice.data, <Py_ssize_t>slice.size)
+
+
+cdef uint8_t* list_under(Call call, Slice* key, Found* found) except? NULL:
+    """The list under a key, NULL if there is none; raises where there is something else."""
+    cdef uint8_t* entry = call.find(key, found)
+    if entry is not NULL:
+        if not is_list(entry):
+            raise errors.WrongType
+        used(call, entry)
+    return entry
+
+
+def pop_first(Call call, keys: tuple[bytes, ...], bint left, int64_t count=-1) -> list | None:
+    """Pop from the first list there is, and say so: [key, element], or None without a list.
+
+    With a count, up to that many: [key, elements].
+    """
+    cdef Found found
+    cdef Cursor cursor
+    cdef Slice key, value
+    cdef bytes name
+    cdef list taken = []
+    cdef int64_t some, i
+    for name in keys:
+        key = slice_of(name)
+        if list_under(call, &key, &found) is NULL:
+            continue
+        some = 1 if count < 0 else min(count, list_count(found.entry))
+        list_seek(call.db, found.entry, 0 if left else list_count(found.entry), &cursor)
+        for i in range(some):
+            if cursor_next(&cursor, &value) if left else cursor_previous(&cursor, &value):
+                taken.append(bytes_of(&value))
+        list_drop(call.db, &found, left, some)
+        call.changed_value(&key, &found, EVENT_LIST, pop_event(left), some)
+        if call.effects.feeding:
+            call.effects.command(2 if count < 0 else 3)
+            call.effects.argument(b"LPOP" if left else b"RPOP", 4)
+            call.effects.argument(key.data, key.size)
+            if count >= 0:
+                call.effects.argument_int(some)
+        return [name, taken[0] if count < 0 else taken]
+    return None
+
+
+def move_first(Call call, bytes source, bytes destination, bint from_left,
+               bint to_left) -> bytes | None:
+    """Move an element from an end of a list to an end of another, and say so; None without one."""
+    cdef Found found, place
+    cdef Slice key = slice_of(source)
+    cdef Slice target = slice_of(destination)
+    cdef Slice value
+    cdef bytes moved
+    cdef bint created
+    if list_under(call, &key, &found) is NULL:
+        return None
+    created = list_under(call, &target, &place) is NULL
+    list_end(call.db, found.entry, from_left, &value)
+    moved = bytes_of(&value)
+    list_move(call.db, &found, &place, target.data, target.size, from_left, to_left)
+    if created:
+        tell_new(call, &target)
+    call.changed(&target, EVENT_LIST, push_event(to_left), 0)
+    call.changed_value(&key, &found, EVENT_LIST, pop_event(from_left), 1)
+    return moved
 
 
 LPUSH_BODY = body(lpush, "lpush")

@@ -86,6 +86,8 @@ def number(raw: bytes) -> float:
 
 def timeout(raw: bytes) -> float:
     """Read a number of seconds to wait; 0 is for ever. Rounded up to whole milliseconds."""
+    if raw.isdigit() and len(raw) < 10:
+        return int(raw)  # as nearly always
     value = text_to_double(raw)
     if value is None:
         raise errors.TimeoutNotFloat
