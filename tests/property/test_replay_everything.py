@@ -102,7 +102,7 @@ def test_effects_of_every_write_command_replayed_give_the_same_data(seed: int) -
 @pytest.mark.parametrize("policy", sorted(set(POLICIES) - {"noeviction"}))
 def test_what_is_evicted_is_gone_there_as_well(policy: str) -> None:
     """D6."""
-    check_replay(sum(policy.encode()), 2000, policy)
+    check_replay(sum(policy.encode()), 6000, policy)
 
 
 def test_every_write_command_of_the_table_changes_something() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import TYPE_CHECKING
 
 from spineldb import errors
@@ -293,12 +293,18 @@ def _deadline(raw: bytes, unit: tuple[str, int, bool], now_ms: int) -> int:
     return deadline
 
 
-def _set_deadline(fields: Hash, field: bytes, deadline: int) -> None:
-    """Give a field its deadline; -1: it is past already."""
-    if deadline < 0:
-        fields.delete(field)
-    else:
-        fields.expire_at(field, deadline)
+class _Telling:
+    """Says what was changed when memory ran out half way: the write is then not propagated."""
+
+    def __init__(self, ctx: Context, key: bytes, event: str, done: Sized) -> None:
+        self._ctx, self._key, self._event, self._done = ctx, key, event, done
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is MemoryError and len(self._done):
+            self._ctx.changed(self._key, self._event, len(self._done))
 
 
 def _expire(
@@ -324,9 +330,10 @@ def _expire(
         elif not _stands(condition, deadline, current):
             answers.append(0)
         else:
-            touched.append(field)
             answers.append(2 if past else 1)
-            _set_deadline(found, field, -1 if past else deadline)
+            with _Telling(ctx, key, "hexpire", touched):
+                _change(found, field, deadline, past)
+            touched.append(field)
     if touched and past:
         ctx.changed(key, "hdel", len(touched))
         ctx.propagate(b"HDEL", key, *touched)
@@ -560,8 +567,11 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> int:
             ctx.changed(key, "hdel", len(gone))
             ctx.propagate(b"HDEL", key, *gone)
         return 1
-    for name, value in zip(names, pairs[1::2], strict=True):
-        found.put(name, value, -1 if deadline is None else deadline)
+    done: list[bytes] = []
+    with _Telling(ctx, key, "hset", done):
+        for name, value in zip(names, pairs[1::2], strict=True):
+            found.put(name, value, -1 if deadline is None else deadline)
+            done.append(name)
     ctx.changed(key, "hset", len(names))
     if deadline is not None and deadline >= 0:
         ctx.changed(key, "hexpire", 0)
@@ -599,8 +609,9 @@ def hgetex(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
     for field in fields:
         current = found.deadline(field)
         if current is not None and (deadline >= 0 or current >= 0):
+            with _Telling(ctx, key, "hexpire", touched):
+                _change(found, field, deadline, past)
             touched.append(field)
-            _change(found, field, deadline, past)
     if touched:
         _tell_hgetex(ctx, key, deadline, past, touched)
     return values
