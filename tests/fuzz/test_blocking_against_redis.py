@@ -88,7 +88,10 @@ class Theirs:
         return found
 
 
-def facts(decoder: Decoder) -> list[list[bytes]]:
+def facts(stream: bytes) -> list[list[bytes]]:
+    """Return the requests of a stream that say what happened."""
+    decoder = Decoder()
+    decoder.feed(stream)
     return [one for one in iter(decoder.next, INCOMPLETE) if one[0].upper() not in FRAME]
 
 
@@ -129,9 +132,7 @@ def compare(seed: int, port: int, count: int) -> None:
         parked = {one for one in {*parked, index} if not mine[one]}
         marker = [b"SET", b"marker", b"%d" % number]
         theirs.control.answers([[b"SELECT", b"9"], marker])
-        decoder = Decoder()
-        decoder.feed(sink.take())
-        told = facts(decoder)
+        told = facts(sink.take())
         expected = [one for one in replica.until(marker) if one[0].upper() not in FRAME]
         if told != expected:
             raise Fault("\n".join([f"seed {seed}", *log[-25:], f"{told}", f"{expected}"]))
