@@ -84,6 +84,13 @@ def requests_of(seed: int) -> Requests:
     return requests
 
 
+def is_comparable(request: Sequence[bytes]) -> bool:
+    """Tell whether the real server means what it answers: it cuts LSET's index to 32 bits."""
+    name = request[0].upper()
+    far = name == b"LSET" and len(request) == 4 and len(request[2]) > 9
+    return bool(name) and name not in NOT_YET and not far
+
+
 def same(request: Sequence[bytes], ours: bytes, theirs: bytes) -> bool:
     """Tell whether two replies say the same."""
     if ours == theirs:
@@ -158,7 +165,7 @@ def compare(seed: int, port: int, protocol: int, count: int) -> list[str]:
         theirs.ask(*words)
     for _ in range(count // BATCH):
         batch = [requests.one() for _ in range(BATCH)]
-        batch = [one for one in batch if one[0] and one[0].upper() not in NOT_YET] or [[b"PING"]]
+        batch = [one for one in batch if is_comparable(one)] or [[b"PING"]]
         replies = ours.answers(pipeline(batch))
         if len(replies) != len(batch):
             raise Fault(f"{len(batch)} requests, {len(replies)} replies")

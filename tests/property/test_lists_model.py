@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import strategies as st
@@ -154,6 +155,18 @@ class Lists(RuleBasedStateMachine):
 TestLists = Lists.TestCase
 
 
+def act(chance: random.Random, one: List, other: List, step: int) -> Callable[[], object]:
+    """Return one operation on a list, to be tried until it succeeds."""
+    values = [bytes([65 + step % 20]) * chance.choice(SIZES) for _ in range(4)]
+    left, count = chance.random() < 0.5, chance.choice([1, 1, 2, 60])
+    action = chance.choice(["push", "push", "push", "take", "move", "rotate"])
+    if action == "push" or not len(one):
+        return lambda: one.push(values * count, left)
+    if action == "take":
+        return lambda: one.take(3 * count, left)
+    return lambda: one.move(other if action == "move" else one, left, not left)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_failing_allocation_changes_nothing(seed: int) -> None:
     """The N-th allocation of each operation on a long list fails, for every N."""
@@ -161,30 +174,19 @@ def test_a_failing_allocation_changes_nothing(seed: int) -> None:
     keyspace = Keyspace(1, bytes(16))
     one, other = (List(keyspace.databases[0], key) for key in (b"l", b"m"))
     for step in range(400):
-        values = [bytes([65 + step % 20]) * chance.choice(SIZES) for _ in range(4)]
-        left, count = chance.random() < 0.5, chance.choice([1, 1, 2, 60])
-        action = chance.choice(["push", "push", "push", "take", "move", "rotate"])
-        if action in {"move", "rotate"} and not len(one):
-            continue
+        operation = act(chance, one, other, step)
         before = one.elements(), other.elements()
         for number in range(1, 50):
             probe_data.fail_allocation(keyspace, number)
             try:
-                if action == "push":
-                    one.push(values * count, left)
-                elif action == "take":
-                    one.take(3 * count, left)
-                else:
-                    one.move(other if action == "move" else one, left, not left)
+                operation()
+                break
             except MemoryError:
                 assert (one.elements(), other.elements()) == before
-            else:
-                break
             finally:
                 probe_data.fail_allocation(keyspace, 0)
         for view in (one, other):
-            if not len(view):
-                keyspace.databases[0].delete_empty(view.key)
+            keyspace.databases[0].delete_empty(view.key)
             assert probe_lists.faults(view) == []
         while keyspace.run_work(1_000_000):
             pass

@@ -163,7 +163,8 @@ cdef void chain_end(const Chain* chain, const Slabs* slabs, bint left, Slice* fo
 # Remove `count` elements from an end.
 cdef void chain_drop(Chain* chain, Slabs* slabs, bint left, int64_t count) noexcept nogil
 # Put an element before the one at the cursor (which may be the end), or in place of another one.
-cdef bint chain_insert(Chain* chain, Slabs* slabs, Cursor* cursor, const Slice* value) noexcept nogil
+cdef bint chain_insert(Chain* chain, Slabs* slabs, Cursor* cursor,
+                       const Slice* value) noexcept nogil
 cdef bint chain_replace(Chain* chain, Slabs* slabs, int64_t index,
                         const Slice* value) noexcept nogil
 # Remove the element at the cursor, which is then at the next one. Chunks may be left sparse, or

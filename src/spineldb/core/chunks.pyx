@@ -167,14 +167,14 @@ cdef bint previous_run(Cursor* cursor) noexcept nogil:
 
 cdef void cursor_skip(Cursor* cursor, int64_t index, int64_t count) noexcept nogil:
     """Go to the element of that index in a run of `count`, from its nearer end."""
-    cdef int64_t left
+    cdef int64_t _left
     if index <= count // 2:
         cursor.p = cursor.start
-        for left in range(index):
+        for _left in range(index):
             cursor.p = element_after(cursor.p)
     else:
         cursor.p = cursor.end
-        for left in range(count - index):
+        for _left in range(count - index):
             cursor.p = element_before(cursor.p)
 
 

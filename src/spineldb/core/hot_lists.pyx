@@ -593,14 +593,14 @@ def pop_first(Call call, keys: tuple[bytes, ...], bint left, int64_t count=-1) -
     cdef Slice key, value
     cdef bytes name
     cdef list taken = []
-    cdef int64_t some, i
+    cdef int64_t some, _i
     for name in keys:
         key = slice_of(name)
         if list_under(call, &key, &found) is NULL:
             continue
         some = 1 if count < 0 else min(count, list_count(found.entry))
         list_seek(call.db, found.entry, 0 if left else list_count(found.entry), &cursor)
-        for i in range(some):
+        for _i in range(some):
             if cursor_next(&cursor, &value) if left else cursor_previous(&cursor, &value):
                 taken.append(bytes_of(&value))
         list_drop(call.db, &found, left, some)

@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from typing import ClassVar
 
 from spineldb.core.entry import Kind

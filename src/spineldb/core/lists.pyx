@@ -649,7 +649,7 @@ cdef int carry(Database db, Found* found, Found* place, const char* key, size_t 
     list_drop(db, found, from_left, 1)
     measure(&pushed, value, 1, to_left)
     if is_number(value):
-        pushed.raw = 0                       # Redis hands it on as a number, whose size is not known
+        pushed.raw = 0                       # Redis hands it on as a number: its size is not known
     try:
         push(db, place, key, key_size, &pushed)
     except MemoryError:
@@ -774,12 +774,12 @@ cdef class List(View):
         cdef list values = []
         cdef Cursor cursor
         cdef Slice value
-        cdef int64_t i
+        cdef int64_t _i
         if entry is NULL:
             return values
         count = min(count, list_count(entry))
         list_seek(self.db, entry, 0 if left else list_count(entry), &cursor)
-        for i in range(count):
+        for _i in range(count):
             if cursor_next(&cursor, &value) if left else cursor_previous(&cursor, &value):
                 values.append(as_bytes(&value))
         list_drop(self.db, &found, left, count)

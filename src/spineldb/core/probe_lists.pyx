@@ -21,15 +21,18 @@ from spineldb.core.lists cimport List, ListRoot
 from spineldb.core.resp cimport Slice
 from spineldb.core.slab cimport block_cost, class_size, malloc_cost
 
+
 cdef ListRoot* root_of(List view) except? NULL:
     cdef Found found
     cdef uint8_t* entry = view.entry(&found)
     return NULL if entry is NULL else <ListRoot*>entry_root(entry)
 
+
 def chunks(view: List) -> int:
     """Return how many chunks a list has; 0 if it is in its entry."""
     cdef ListRoot* root = root_of(view)
     return 0 if root is NULL else root.chain.length
+
 
 def faults(view: List) -> list[str]:
     """Return what contradicts the sums that a list's chain keeps."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.__main__ import selected
-from bench.commands import FAMILIES, HOT, Command
+from bench.commands import FAMILIES, HOT, RANGES, Command
 from bench.lab import Lab
 from bench.load import FILL_BATCH, Template
 from bench.rows import ROWS
@@ -23,9 +23,9 @@ def test_the_names_of_rows_are_unique() -> None:
     assert len(names) == len(set(names))
 
 
-def test_every_hot_command_is_measured_at_three_depths() -> None:
+def test_every_hot_command_is_measured_at_three_depths_and_ranges_at_two() -> None:
     hot = [row for row in ROWS if row.name.endswith((".p1", ".p16", ".p100"))]
-    assert len(hot) == 3 * len(HOT)
+    assert len(hot) == 3 * len(HOT) + 2 * len(RANGES)
     assert {row.limit.at_most for row in hot if row.name.endswith(".p1")} == {0.95}
     assert {row.limit.at_most for row in hot if not row.name.endswith(".p1")} == {0.8}
 
@@ -71,7 +71,7 @@ def test_rows_are_selected_by_beginning_or_pattern_in_the_order_of_the_report() 
         "cpu.get.p16",
         "stall.del",
     ]
-    assert len(selected(["cpu.*.p16"])) == len(HOT)
+    assert len(selected(["cpu.*.p16"])) == len(HOT) + len(RANGES)
     assert selected([]) == list(ROWS)
     assert selected(["nonsense"]) == []
 

@@ -31,9 +31,9 @@ def recorded(party: Party) -> RecordingSink:
 
 def requests(sink: RecordingSink) -> list[bytes]:
     """Return the requests of a stream, each as one line."""
-    found = []
-    for request in sink.take().split(b"*")[1:]:
-        found.append(b" ".join(request.split(b"\r\n")[2::2]).rstrip())
+    found = [
+        b" ".join(request.split(b"\r\n")[2::2]).rstrip() for request in sink.take().split(b"*")[1:]
+    ]
     return [one for one in found if not one.startswith(b"SELECT")]
 
 
