@@ -1,10 +1,9 @@
 from typing import ClassVar
 
-from spineldb.core.entry import Kind
 from spineldb.core.keyspace import View
 
 class List(View):
-    KIND: ClassVar[Kind]
+    KIND: ClassVar[int]
     def elements(self, first: int = 0, last: int = -1) -> list[bytes]: ...
     def push(self, values: list[bytes], left: bool = False) -> None: ...
     def take(self, count: int, left: bool = True) -> list[bytes]: ...
