@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.rows import algebra, cpu, large, memory, server, stalls
+from bench.rows import algebra, cpu, giving_back, large, memory, server, stalls
 
 ROWS = (
     *cpu.HOT_ROWS,
@@ -10,6 +10,7 @@ ROWS = (
     *cpu.LARGE_ROWS,
     *algebra.ROWS,
     *memory.ROWS,
+    *giving_back.ROWS,
     *stalls.ROWS,
     *server.ROWS,
     *large.ROWS,

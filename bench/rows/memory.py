@@ -1,4 +1,4 @@
-"""Memory: what a key costs, what deleting gives back, what an idle connection holds.
+"""Memory: what a key costs, what an idle connection holds.
 
 All of it is growth of the resident set over that of the empty server, as the operating system
 counts it. What a server believes about its own memory is not asked.
@@ -10,23 +10,19 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from random import Random
 
 from bench.commands import SCORED, TEN
 from bench.companions import Companion
 from bench.figures import Limit, Row, Sample
 from bench.lab import Lab
-from bench.load import Template, batches, encode, fill, line_counter, saturate
+from bench.load import Template, fill
 from bench.servers import Server
 
 SIZES = [500_000 + step * 500 // 7 * 1000 for step in range(8)]
 VALUES = {10: Limit(0.7), 64: Limit(0.8), 1024: Limit(0.98)}
-KEYS_DELETED_FROM = 1_000_000
-KEYS_LEFT = 100_000
 KEYS_JUDGED = 1_000_000
 IDLE_CONNECTIONS = 10_000
 STREAM_ENTRIES = 1_000_000
-BATCH = 100
 
 
 def bytes_per_key(
@@ -88,44 +84,12 @@ def used_memory(server: Server) -> int:
     return int(fields[b"used_memory"])
 
 
-def given_back(lab: Lab) -> dict[str, Sample]:
-    """Measure what is held a minute after nine keys in ten were deleted, as a multiple.
-
-    The multiple is of the growth of a fresh server that was given the remaining keys only.
-    """
-    total, left = lab.scaled(KEYS_DELETED_FROM), lab.scaled(KEYS_LEFT)
-    keys = Random(1).sample(range(10 * total), total)
-    with lab.servers() as used, lab.servers() as fresh:
-        empty_used = [server.resident_bytes() for server in used]
-        empty_fresh = [server.resident_bytes() for server in fresh]
-        for server in used:
-            send_each(server, "SET", keys)
-            send_each(server, "DEL", Random(2).sample(keys[left:], total - left))
-        for server in fresh:
-            send_each(server, "SET", keys[:left])
-        for server in (*used, *fresh):
-            assert server.control.ask("DBSIZE") == left
-        time.sleep(lab.seconds(60, 5))
-        held = growth(used, empty_used)
-        needed = growth(fresh, empty_fresh)
-    return {name: Sample(held[name] / needed[name]) for name in held}
-
-
 def growth(servers: Sequence[Server], before: Sequence[int]) -> dict[str, int]:
     """Return how much each resident set has grown."""
     return {
         server.name: server.resident_bytes() - size
         for server, size in zip(servers, before, strict=True)
     }
-
-
-def send_each(server: Server, command: str, keys: Sequence[int]) -> None:
-    """SET or DEL every key of a list whose length is a multiple of the batch."""
-    words = (command, "k:%012d", "xxxxxxxxxx")[: 3 if command == "SET" else 2]
-    form = encode(*words).replace(b"$7\r\n", b"$14\r\n")
-    requests = map(form.__mod__, keys)
-    with server.connect() as client:
-        saturate([client], batches(requests, BATCH), [line_counter(client, BATCH)])
 
 
 def idle_connections(lab: Lab) -> dict[str, Sample]:
@@ -222,14 +186,6 @@ ROWS = (
         unit="bytes",
         limit=Limit(1.0),
         measure=bytes_per_entry,
-    ),
-    Row(
-        name="memory.given-back",
-        title="1 M keys, 90 % deleted at random, a minute later",
-        section="Memory given back: growth as a multiple of a fresh server's with the same keys",
-        unit="×",
-        limit=Limit(1.3, relative=False),
-        measure=given_back,
     ),
     Row(
         name="memory.connection",

@@ -32,7 +32,14 @@ MAP = """
     core.root
     core.entry
     core.packed core.chunks core.tree
+    core.store
+    core.drop
+    core.database
+    core.housekeeping
     core.keyspace
+    core.named core.pending
+    core.stream_nodes
+    core.stream_gather core.stream_groups
     core.extensions
     core.bloom
     core.strings core.lists core.sets core.streams

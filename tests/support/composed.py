@@ -7,8 +7,8 @@ from typing import Any
 from spineldb.client import INCOMPLETE, Decoder, ErrorReply
 from spineldb.commands import databases, keys, lists, strings
 from spineldb.core.connection import Network
+from spineldb.core.database import Database
 from spineldb.core.effects import RecordingSink
-from spineldb.core.keyspace import Database
 from spineldb.core.strings import get
 from spineldb.server.composition import compose
 

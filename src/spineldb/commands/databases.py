@@ -11,7 +11,7 @@ from spineldb.engine.command import FAST, READONLY, WRITE, Category, Family
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spineldb.core.keyspace import Database
+    from spineldb.core.database import Database
     from spineldb.engine.context import Context
 
 family = Family("server")

@@ -14,18 +14,18 @@ from libc.string cimport memcpy, memmove, memset
 
 from spineldb.core.resp cimport out_bulk, out_bulk_block, out_reserve, parse_int
 from spineldb.core.slab cimport (
+    array_cost,
+    array_free,
+    array_new,
+    array_settle,
     block_cost,
     block_new,
     block_release,
     block_retain,
     class_size,
-    malloc_cost,
     slab_alloc,
     slab_free,
-    slab_malloc,
-    slab_malloc_free,
-    slab_move,
-    slab_sparse,
+    slab_settle,
 )
 
 cdef enum:
@@ -291,7 +291,7 @@ cdef bint ring_grow(Chain* chain, Slabs* slabs) noexcept nogil:
     cdef uint32_t i
     if chain.length < old:
         return True
-    slots = <Slot*>slab_malloc(slabs, new * sizeof(Slot))
+    slots = <Slot*>array_new(slabs, new * sizeof(Slot))
     if slots is NULL:
         return False
     for i in range(chain.length):
@@ -300,15 +300,15 @@ cdef bint ring_grow(Chain* chain, Slabs* slabs) noexcept nogil:
     chain.slots = slots
     chain.mask = <uint32_t>(new - 1)
     chain.head = 0
-    chain.bytes += malloc_cost(new * sizeof(Slot))
+    chain.bytes += array_cost(new * sizeof(Slot))
     return True
 
 
 cdef void ring_free(Chain* chain, Slabs* slabs) noexcept nogil:
     cdef size_t size = (<size_t>chain.mask + 1) * sizeof(Slot)
     if chain.slots is not NULL:
-        slab_malloc_free(slabs, chain.slots, size)
-        chain.bytes -= malloc_cost(size)
+        array_free(slabs, chain.slots, size)
+        chain.bytes -= array_cost(size)
         chain.slots = NULL
 
 
@@ -799,17 +799,14 @@ cdef void chain_tidy(Chain* chain, Slabs* slabs) noexcept nogil:
 cdef int chain_defragment(Chain* chain, Slabs* slabs, uint64_t* position, int64_t limit,
                           int64_t* moved) noexcept nogil:
     cdef Slot* slot
-    cdef Ref ref
+    if position[0] == 0:
+        chain.slots = <Slot*>array_settle(
+            slabs, chain.slots, (<size_t>chain.mask + 1) * sizeof(Slot), moved)
     while position[0] < chain.length:
         if limit <= 0:
             return 0
         limit -= 1
         slot = slot_at(chain, <uint32_t>position[0])
         position[0] += 1
-        if slab_sparse(slabs, slot.ref):
-            ref = slab_move(slabs, slot.ref,
-                            (<Chunk*>at(slabs, slot.ref)).capacity + sizeof(Chunk))
-            if ref:
-                slot.ref = ref
-                moved[0] += 1
+        slab_settle(slabs, &slot.ref, (<Chunk*>at(slabs, slot.ref)).capacity + sizeof(Chunk), moved)
     return 1

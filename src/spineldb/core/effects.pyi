@@ -2,7 +2,8 @@ from collections.abc import Callable
 from enum import IntFlag
 from typing import Self
 
-from spineldb.core.keyspace import Database, Keyspace, Undertaker
+from spineldb.core.database import Database, Undertaker
+from spineldb.core.keyspace import Keyspace
 
 EVENT_CLASSES: dict[str, int]
 

@@ -1,6 +1,6 @@
 from typing import ClassVar
 
-from spineldb.core.keyspace import Database, View
+from spineldb.core.database import Database, View
 
 class ExtensionView(View):
     FORM: ClassVar[int]

@@ -1,6 +1,6 @@
 from typing import Self
 
-from spineldb.core.keyspace import Database
+from spineldb.core.database import Database
 from spineldb.core.zsets import SortedSet
 
 class Area:

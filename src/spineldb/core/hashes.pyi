@@ -1,7 +1,7 @@
 from typing import ClassVar
 
+from spineldb.core.database import View
 from spineldb.core.effects import Effects
-from spineldb.core.keyspace import View
 
 class Hash(View):
     KIND: ClassVar[int]

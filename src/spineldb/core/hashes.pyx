@@ -38,8 +38,8 @@ from spineldb.core.slab cimport (
 )
 from spineldb.core.table cimport (
     Place, Table, table_defragment, table_delete, table_drain, table_find, table_find_ref,
-    table_hash, table_insert, table_new, table_remove, table_replace, table_visit_prefix,
-    table_walk,
+    table_hash, table_insert, table_new, table_remove, table_replace, table_settle,
+    table_visit_prefix, table_walk,
 )
 from spineldb.core.wheel cimport (
     TICK_MS, Wheel, wheel_advance, wheel_delete, wheel_new, wheel_next_ms, wheel_push,
@@ -932,9 +932,13 @@ cdef const char* encoding(const uint8_t* entry) noexcept:
 
 cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
                     int64_t* moved) except -1:
-    return table_defragment((<HashRoot*>root).table, position, limit, element_size, moved)
+    cdef HashRoot* h = <HashRoot*>root
+    if position[0] == 0:
+        h.table = table_settle(h.table, moved)
+    return table_defragment(h.table, position, limit, element_size, moved)
 
 
+value_types[<int>HASH].size = sizeof(HashRoot)
 value_types[<int>HASH].free_some = free_some
 value_types[<int>HASH].copy = copy
 value_types[<int>HASH].encoding = encoding

@@ -24,15 +24,13 @@ from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
 from spineldb.core.entry cimport INLINE_MAX, STICKY, entry_block, entry_value, is_string
 from spineldb.core.keyspace cimport Found
+from spineldb.core.replies cimport NOT_INTEGER, SYNTAX, WRONG_TYPE, reply_int
 from spineldb.core.resp cimport Slice, out_array, out_int, out_null, parse_int
 from spineldb.core.slab cimport Block, block_data, block_new, block_release
 from spineldb.core.strings cimport put_string, resize_string
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
-cdef bytes SYNTAX = errors.Syntax().wire
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
 cdef bytes BAD_OFFSET = errors.BitOffset().wire
 cdef bytes BAD_BIT = errors.BitValue().wire
 cdef bytes NOT_A_BIT = errors.BitposBit().wire
@@ -93,8 +91,7 @@ cdef int setbit(Call call, Slice* argv, int argc) except -1:
         call.changed(&argv[1], EVENT_STRING, b"setbit", 1)
     else:
         entry[0] |= STICKY       # `raw` from now on, as everything that bits were written to
-    out_int(call.out, was)
-    return 0
+    return reply_int(call, was)
 
 
 cdef int getbit(Call call, Slice* argv, int argc) except -1:
@@ -112,8 +109,7 @@ cdef int getbit(Call call, Slice* argv, int argc) except -1:
             return call.refuse(WRONG_TYPE)
         data = <uint8_t*>entry_value(entry, &size)
         on = <size_t>(offset >> 3) < size and data[offset >> 3] >> (7 - (offset & 7)) & 1
-    out_int(call.out, on)
-    return 0
+    return reply_int(call, on)
 
 
 # -- counting and finding --------------------------------------------------------------------------
@@ -157,16 +153,13 @@ cdef int bitcount(Call call, Slice* argv, int argc) except -1:
             return call.refuse(WRONG_TYPE)
         data = <uint8_t*>entry_value(entry, &size)
     if first < 0 and last < 0 and first > last:
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     if not clamp(&first, &last, <int64_t>(8 * size if in_bits else size)):
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     if not in_bits:
         first *= 8
         last = 8 * last + 7
-    out_int(call.out, count_bits(data, first, last))
-    return 0
+    return reply_int(call, count_bits(data, first, last))
 
 
 cdef int bitpos(Call call, Slice* argv, int argc) except -1:
@@ -192,22 +185,19 @@ cdef int bitpos(Call call, Slice* argv, int argc) except -1:
         return call.refuse(NOT_INTEGER)
     entry = call.read_first(&argv[1], &found)
     if entry is NULL:
-        out_int(call.out, -1 if bit else 0)
-        return 0
+        return reply_int(call, -1 if bit else 0)
     if not is_string(entry):
         return call.refuse(WRONG_TYPE)
     data = <uint8_t*>entry_value(entry, &size)
     if not clamp(&first, &last, <int64_t>(8 * size if in_bits else size)):
-        out_int(call.out, -1)
-        return 0
+        return reply_int(call, -1)
     if not in_bits:
         first *= 8
         last = 8 * last + 7
     position = find_bit(data, bit, first, last)
     if position < 0 and not bit and argc < 5:
         position = 8 * <int64_t>size                 # without an end, zeros follow the string
-    out_int(call.out, position)
-    return 0
+    return reply_int(call, position)
 
 
 # -- combining -------------------------------------------------------------------------------------
@@ -286,8 +276,7 @@ cdef int store_combination(Call call, Operation operation, Slice* argv, int argc
         if entry is not NULL:
             call.db.remove(&found)
             call.changed(&argv[2], EVENT_GENERIC, b"del", 1)
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     if longest <= INLINE_MAX:
         combine(operation, sources, argc - 3, small, longest)
         put_string(
@@ -311,8 +300,7 @@ cdef int store_combination(Call call, Operation operation, Slice* argv, int argc
         finally:
             block_release(call.keyspace.slabs, block)
     call.changed(&argv[2], EVENT_STRING, b"set", 1)
-    out_int(call.out, <int64_t>longest)
-    return 0
+    return reply_int(call, <int64_t>longest)
 
 
 # -- fields ----------------------------------------------------------------------------------------

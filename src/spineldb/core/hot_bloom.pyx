@@ -20,11 +20,11 @@ from spineldb.core.effects cimport EVENT_NEW
 from spineldb.core.entry cimport entry_root
 from spineldb.core.extensions cimport BLOOM, is_extension
 from spineldb.core.keyspace cimport Found
+from spineldb.core.replies cimport WRONG_TYPE
 from spineldb.core.resp cimport Slice, out_array, out_int, out_raw
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
 cdef bytes FILTER_FULL = errors.BloomFull().wire
 cdef bytes NOT_INSERTED = errors.BloomNotInserted().wire
 cdef bytes OUT_OF_MEMORY = errors.OutOfMemory().wire

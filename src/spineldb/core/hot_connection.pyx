@@ -3,22 +3,19 @@
 from libc.stdint cimport int64_t
 
 from spineldb.core.call cimport Call, body
+from spineldb.core.replies cimport (
+    NOT_INT32, NOT_INTEGER, NO_SUCH_DATABASE, reply_int, reply_ok, wrong_arity,
+)
 from spineldb.core.resp cimport (
     Slice,
     out_array,
     out_bulk,
     out_bulk_block,
-    out_int,
     out_raw,
     parse_int,
 )
 from spineldb.core.session cimport PUBSUB
 
-from spineldb import errors
-
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
-cdef bytes NOT_INT32 = errors.OutsideRange(-(1 << 31), (1 << 31) - 1).wire
-cdef bytes NO_SUCH_DATABASE = errors.DatabaseOutOfRange().wire
 
 cdef int64_t INT32_MAX = 0x7fffffff
 
@@ -33,7 +30,7 @@ cdef inline int reply_argument(Call call, Slice* argument) noexcept:
 
 cdef int ping(Call call, Slice* argv, int argc) except -1:
     if argc > 2:
-        return call.refuse(errors.WrongArity(call.command.name).wire)
+        return wrong_arity(call)
     if call.client.flags & PUBSUB and call.protocol == 2:
         out_array(call.out, 2)
         out_bulk(call.out, b"pong", 4)
@@ -59,13 +56,11 @@ cdef int select(Call call, Slice* argv, int argc) except -1:
     if not 0 <= index < len(call.keyspace.databases):
         return call.refuse(NO_SUCH_DATABASE)
     call.client.db = <int>index
-    out_raw(call.out, b"+OK\r\n", 5)
-    return 0
+    return reply_ok(call)
 
 
 cdef int client_id(Call call, Slice* argv, int argc) except -1:
-    out_int(call.out, call.client.id)
-    return 0
+    return reply_int(call, call.client.id)
 
 
 PING_BODY = body(ping, "ping")

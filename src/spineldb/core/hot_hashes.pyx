@@ -14,6 +14,9 @@ from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport (
     LONG_DOUBLE_TEXT, SUM_DONE, SUM_NOT_FINITE, Sum, add_long_double,
 )
+from spineldb.core.replies cimport (
+    NOT_FINITE, NOT_FLOAT, NOT_INTEGER, OVERFLOW, WRONG_TYPE, reply_ok, wrong_arity,
+)
 from spineldb.core.resp cimport (
     Slice, out_array, out_bulk, out_bulk_block, out_int, out_null, out_raw, parse_int,
 )
@@ -21,11 +24,6 @@ from spineldb.core.resp cimport (
 cimport spineldb.core.effects as effects_module
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
-cdef bytes NOT_FLOAT = errors.NotFloat().wire
-cdef bytes OVERFLOW = errors.Overflow().wire
-cdef bytes NOT_FINITE = errors.NotFinite().wire
 cdef bytes INCREMENT_NOT_FINITE = errors.IncrementNotFinite().wire
 cdef bytes HASH_NOT_INTEGER = errors.HashNotInteger().wire
 cdef bytes HASH_NOT_FLOAT = errors.HashNotFloat().wire
@@ -69,10 +67,6 @@ cdef void out_map(Call call, int64_t pairs) noexcept:
         out_raw(call.out, text, <size_t>snprintf(text, 32, b"%%%lld\r\n", <long long>pairs))
 
 
-cdef int wrong_arity(Call call) except -1:
-    return call.refuse(errors.WrongArity(call.command.name).wire)
-
-
 cdef int64_t put(Call call, Slice* key, Found* found, Slice* pairs, int count,
                  int64_t deadline) except -1:
     """Store pairs; what was stored before memory ran out is told."""
@@ -108,7 +102,7 @@ cdef int hset(Call call, Slice* argv, int argc) except -1:
 
 cdef int hmset(Call call, Slice* argv, int argc) except -1:
     if set_pairs(call, argv, argc) >= 0:
-        out_raw(call.out, b"+OK\r\n", 5)
+        reply_ok(call)
     return 0
 
 

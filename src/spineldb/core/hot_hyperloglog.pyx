@@ -36,12 +36,12 @@ from spineldb.core.hyperloglog cimport (
     registers_count,
 )
 from spineldb.core.keyspace cimport Found
-from spineldb.core.resp cimport Slice, out_int, out_raw
+from spineldb.core.replies cimport WRONG_TYPE, reply_int, reply_ok
+from spineldb.core.resp cimport Slice
 from spineldb.core.strings cimport put_string, resize_string
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
 cdef bytes NOT_HLL = errors.NotHyperLogLog().wire
 cdef bytes CORRUPT = errors.CorruptHyperLogLog().wire
 
@@ -144,8 +144,7 @@ cdef int pfadd(Call call, Slice* argv, int argc) except -1:
             return 0
     if changes:
         call.changed(&argv[1], EVENT_STRING, b"pfadd", changes)
-    out_int(call.out, changes > 0)
-    return 0
+    return reply_int(call, changes > 0)
 
 
 cdef int count_union(Call call, Slice* argv, int argc) except -1:
@@ -165,8 +164,7 @@ cdef int count_union(Call call, Slice* argv, int argc) except -1:
             return 0
         if not hll_merge(registers, data, size):
             return call.refuse(CORRUPT)
-    out_int(call.out, registers_count(registers))
-    return 0
+    return reply_int(call, registers_count(registers))
 
 
 cdef int pfcount(Call call, Slice* argv, int argc) except -1:
@@ -179,16 +177,14 @@ cdef int pfcount(Call call, Slice* argv, int argc) except -1:
         return count_union(call, argv, argc)
     entry = call.read_first(&argv[1], &found)
     if entry is NULL:
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     data = value_of(call, entry, &size)
     if data is NULL:
         return 0
     entry[0] |= STICKY                       # as in Redis: it may be written to
     if not hll_stale(data):
         memcpy(&counted, data + HLL_CACHE, 8)
-        out_int(call.out, counted)
-        return 0
+        return reply_int(call, counted)
     counted = hll_count(data, size)
     if counted < 0:
         return call.refuse(CORRUPT)
@@ -197,8 +193,7 @@ cdef int pfcount(Call call, Slice* argv, int argc) except -1:
         data = writable(call, &argv[1], &found, size)
         memcpy(data + HLL_CACHE, &counted, 8)
         call.changed(&argv[1], 0, b"", 1)    # as Redis: watchers notice, there is no event
-    out_int(call.out, counted)
-    return 0
+    return reply_int(call, counted)
 
 
 cdef int pfmerge(Call call, Slice* argv, int argc) except -1:
@@ -226,8 +221,7 @@ cdef int pfmerge(Call call, Slice* argv, int argc) except -1:
     else:
         merge_sparse(call, &argv[1], &found, registers)
     call.changed(&argv[1], EVENT_STRING, b"pfadd", 1)
-    out_raw(call.out, b"+OK\r\n", 5)
-    return 0
+    return reply_ok(call)
 
 
 cdef int merge_dense(Call call, Slice* key, Found* found, const uint8_t* registers) except -1:

@@ -15,13 +15,14 @@ from spineldb.core.entry cimport EXTENSION, KIND_MASK, entry_deadline, entry_key
 from spineldb.core.extensions cimport exact_kind, extension_name, extension_named
 from spineldb.core.glob cimport glob_match
 from spineldb.core.keyspace cimport Database, Found
+from spineldb.core.replies cimport (
+    INVALID_CURSOR, NOT_INT32, NOT_INTEGER, NOT_OF_HASHES, NO_SUCH_DATABASE, NO_SUCH_KEY,
+    SYNTAX, reply_int, reply_null, reply_ok,
+)
 from spineldb.core.resp cimport (
     Slice,
     out_array,
     out_bulk,
-    out_int,
-    out_null,
-    out_raw,
     out_simple,
     parse_int,
 )
@@ -29,18 +30,11 @@ from spineldb.core.slab cimport Ref, Slabs, at
 from spineldb.core.table cimport table_hash, table_random, table_walk
 
 from spineldb import errors
-from spineldb.core.keyspace import KIND_NAMES
+from spineldb.core.database import KIND_NAMES
 
 cdef tuple NAMES = KIND_NAMES
 
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
-cdef bytes NOT_INT32 = errors.OutsideRange(-(1 << 31), (1 << 31) - 1).wire
-cdef bytes SYNTAX = errors.Syntax().wire
-cdef bytes NO_SUCH_KEY = errors.NoSuchKey().wire
 cdef bytes SAME_OBJECT = errors.SameObject().wire
-cdef bytes NO_SUCH_DATABASE = errors.DatabaseOutOfRange().wire
-cdef bytes INVALID_CURSOR = errors.InvalidCursor().wire
-cdef bytes NOT_OF_HASHES = errors.NoValuesOption().wire
 cdef bytes CONDITIONS_EXCLUDE = errors.ExpireConditions().wire
 cdef bytes GT_EXCLUDES_LT = errors.ExpireGtLt().wire
 
@@ -49,16 +43,6 @@ cdef int64_t INT32_MAX = 0x7fffffff
 cdef uint64_t UINT64_MAX = <uint64_t>0xffffffffffffffff
 cdef int64_t WALK_ALL = <int64_t>1 << 62
 cdef int CURSOR_SHIFT = 16
-
-
-cdef inline int reply_ok(Call call) noexcept:
-    out_raw(call.out, b"+OK\r\n", 5)
-    return 0
-
-
-cdef inline int reply_int(Call call, int64_t value) noexcept:
-    out_int(call.out, value)
-    return 0
 
 
 # -- which keys there are --------------------------------------------------------------------------
@@ -138,8 +122,7 @@ cdef int randomkey(Call call, Slice* argv, int argc) except -1:
             return 0
         db.lookup(key, size, table_hash(db.table, key, size), &found)
         tries -= found.expired
-    out_null(call.out, call.protocol)
-    return 0
+    return reply_null(call)
 
 
 cdef inline bint has_passed(Call call, const uint8_t* entry) noexcept:
@@ -526,8 +509,7 @@ cdef int rename_key(Call call, Slice* argv, bint only_new) except -1:
     there = call.find(&argv[2], &place)
     if there is not NULL:
         if only_new:
-            reply_int(call, 0)
-            return 0
+            return reply_int(call, 0)
         before = exact_kind(there)
     place_at(call, &found, call.db, &place, &argv[2], False)
     call.changed(&argv[1], EVENT_GENERIC, b"rename_from", 0)
@@ -633,8 +615,7 @@ cdef int memory_usage(Call call, Slice* argv, int argc) except -1:
             return call.refuse(SYNTAX)
     entry = call.first(&argv[2], &found)
     if entry is NULL:
-        out_null(call.out, call.protocol)
-        return 0
+        return reply_null(call)
     return reply_int(call, <int64_t>usage_of(entry))
 
 

@@ -28,15 +28,17 @@ from spineldb.core.lists cimport (
     list_set,
     list_trim,
 )
+from spineldb.core.replies cimport (
+    COUNT_NOT_POSITIVE, NOT_INTEGER, NOT_POSITIVE, NO_SUCH_KEY, NUMKEYS_NOT_POSITIVE, SYNTAX,
+    WRONG_TYPE, reply_null, reply_ok, wrong_arity,
+)
 from spineldb.core.resp cimport (
     Slice,
     out_array,
     out_bulk,
     out_bulk_block,
     out_int,
-    out_null,
     out_null_array,
-    out_raw,
     parse_int,
 )
 from spineldb.core.session cimport NO_TOUCH
@@ -46,18 +48,11 @@ from spineldb import errors
 cdef int64_t INT64_MAX = <int64_t>0x7fffffffffffffff
 cdef int64_t INT64_MIN = -INT64_MAX - 1
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
-cdef bytes NOT_POSITIVE = errors.NotPositive().wire
 cdef bytes NOT_NEGATABLE = errors.OutsideRange(-INT64_MAX, INT64_MAX).wire
-cdef bytes NO_SUCH_KEY = errors.NoSuchKey().wire
 cdef bytes BAD_INDEX = errors.IndexOutOfRange().wire
-cdef bytes SYNTAX = errors.Syntax().wire
 cdef bytes RANK_ZERO = errors.RankZero().wire
 cdef bytes COUNT_NEGATIVE = errors.PositionsNegative().wire
 cdef bytes MAXLEN_NEGATIVE = errors.ComparisonsNegative().wire
-cdef bytes NO_NUMKEYS = errors.NumkeysNotPositive().wire
-cdef bytes NO_COUNT = errors.CountNotPositive().wire
 
 
 cdef inline bint is_list(const uint8_t* entry) noexcept:
@@ -68,10 +63,6 @@ cdef inline void used(Call call, uint8_t* entry) noexcept:
     """Record the access of a write."""
     if not call.client.flags & NO_TOUCH:
         call.keyspace.touch(entry)
-
-
-cdef inline void reply_null(Call call) noexcept:
-    out_null(call.out, call.protocol)
 
 
 cdef inline void reply_element(Call call, const Slice* value) noexcept:
@@ -157,7 +148,7 @@ cdef int pop(Call call, Slice* argv, int argc, bint left) except -1:
     cdef int64_t count = 1
     cdef Slice value
     if argc > 3:
-        return call.refuse(errors.WrongArity(call.command.name).wire)
+        return wrong_arity(call)
     if argc == 3 and (not parse_int(argv[2].data, argv[2].size, &count) or count < 0):
         return call.refuse(NOT_POSITIVE)
     entry = call.first(&argv[1], &found)
@@ -197,7 +188,7 @@ cdef int lmpop(Call call, Slice* argv, int argc) except -1:
     cdef bint left
     cdef int i, last
     if not parse_int(argv[1].data, argv[1].size, &keys) or keys <= 0:
-        return call.refuse(NO_NUMKEYS)
+        return call.refuse(NUMKEYS_NOT_POSITIVE)
     if keys > argc - 3:
         return call.refuse(SYNTAX)
     last = 2 + <int>keys
@@ -207,7 +198,7 @@ cdef int lmpop(Call call, Slice* argv, int argc) except -1:
         if argc < last + 3 or not keyword(&argv[last + 1], b"COUNT", 5):
             return call.refuse(SYNTAX)
         if not parse_int(argv[last + 2].data, argv[last + 2].size, &count) or count <= 0:
-            return call.refuse(NO_COUNT)
+            return call.refuse(COUNT_NOT_POSITIVE)
         if argc != last + 3:
             return call.refuse(SYNTAX)
     for i in range(2, last):
@@ -239,8 +230,7 @@ cdef int move(Call call, Slice* argv, bint from_left, bint to_left) except -1:
     cdef uint8_t* entry = call.first(&argv[1], &found)
     cdef Slice value
     if entry is NULL:
-        reply_null(call)
-        return 0
+        return reply_null(call)
     if not is_list(entry):
         return call.refuse(WRONG_TYPE)
     target = call.find(&argv[2], &place)
@@ -319,8 +309,7 @@ cdef int lindex(Call call, Slice* argv, int argc) except -1:
     cdef int64_t index
     cdef uint8_t* entry = call.read_first(&argv[1], &found)
     if entry is NULL:
-        reply_null(call)
-        return 0
+        return reply_null(call)
     if not is_list(entry):
         return call.refuse(WRONG_TYPE)
     if not parse_int(argv[2].data, argv[2].size, &index):
@@ -328,8 +317,7 @@ cdef int lindex(Call call, Slice* argv, int argc) except -1:
     if index < 0:
         index += list_count(entry)
     if not 0 <= index < list_count(entry):
-        reply_null(call)
-        return 0
+        return reply_null(call)
     list_seek(call.db, entry, index, &cursor)
     cursor_next(&cursor, &value)
     reply_element(call, &value)
@@ -473,7 +461,7 @@ cdef int lset(Call call, Slice* argv, int argc) except -1:
         return call.refuse(BAD_INDEX)
     used(call, entry)
     list_set(call.db, &found, index, &argv[3])
-    out_raw(call.out, b"+OK\r\n", 5)
+    reply_ok(call)
     return call.changed(&argv[1], EVENT_LIST, b"lset", 1)
 
 
@@ -538,7 +526,7 @@ cdef int ltrim(Call call, Slice* argv, int argc) except -1:
     entry = call.first(&argv[1], &found)
     if entry is not NULL and not is_list(entry):
         return call.refuse(WRONG_TYPE)
-    out_raw(call.out, b"+OK\r\n", 5)
+    reply_ok(call)
     if entry is NULL:
         return 0
     used(call, entry)

@@ -6,13 +6,13 @@ from libc.stdio cimport snprintf
 from spineldb.clock cimport wall_us
 from spineldb.core.call cimport Call, body
 from spineldb.core.keyspace cimport Database
-from spineldb.core.resp cimport Slice, out_array, out_bulk, out_int, out_raw, parse_int
+from spineldb.core.replies cimport NO_SUCH_DATABASE, reply_int, reply_ok
+from spineldb.core.resp cimport Slice, out_array, out_bulk, parse_int
 
 from spineldb import errors
 
 cdef bytes BAD_FIRST = errors.SwapFirst().wire
 cdef bytes BAD_SECOND = errors.SwapSecond().wire
-cdef bytes NO_SUCH_DATABASE = errors.DatabaseOutOfRange().wire
 
 cdef int64_t INT32_MAX = 0x7fffffff
 
@@ -23,8 +23,7 @@ cdef inline bint is_int32(const Slice* argument, int64_t* value) noexcept nogil:
 
 
 cdef int dbsize(Call call, Slice* argv, int argc) except -1:
-    out_int(call.out, <int64_t>call.db.table.count)
-    return 0
+    return reply_int(call, <int64_t>call.db.table.count)
 
 
 cdef list attended_keys(Database one, Database other):
@@ -58,8 +57,7 @@ cdef int swapdb(Call call, Slice* argv, int argc) except -1:
         # Who watches or awaits a key stays where it is: the key changed under them.
         for db, key in attended:
             call.effects.touched(db, key)
-    out_raw(call.out, b"+OK\r\n", 5)
-    return 0
+    return reply_ok(call)
 
 
 cdef int time(Call call, Slice* argv, int argc) except -1:

@@ -12,6 +12,10 @@ from spineldb.core.entry cimport KIND_MASK, SET
 from spineldb.core.glob cimport glob_match
 from spineldb.core.hot_keys cimport parse_cursor
 from spineldb.core.keyspace cimport Database, Found, Keyspace
+from spineldb.core.replies cimport (
+    INVALID_CURSOR, LIMIT_NEGATIVE, NOT_INTEGER, NOT_OF_HASHES, NOT_POSITIVE,
+    NUMKEYS_NOT_POSITIVE, REPLY_TOO_LARGE, SYNTAX, WRONG_TYPE, reply_int, reply_null,
+)
 from spineldb.core.resp cimport (
     Output, Slice, out_array, out_bulk, out_int, out_null, out_reserve, parse_int,
 )
@@ -27,17 +31,8 @@ from spineldb.core.table cimport Table, table_random, table_walk
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
-cdef bytes SYNTAX = errors.Syntax().wire
-cdef bytes NOT_POSITIVE = errors.NotPositive().wire
 cdef bytes COUNT_RANGE = errors.OutsideRange(-(2**63 - 1), 2**63 - 1).wire
-cdef bytes NUMKEYS = errors.NumkeysNotPositive().wire
 cdef bytes TOO_FEW_KEYS = errors.TooFewKeys().wire
-cdef bytes NEGATIVE_LIMIT = errors.LimitNegative().wire
-cdef bytes INVALID_CURSOR = errors.InvalidCursor().wire
-cdef bytes NOT_OF_HASHES = errors.NoValuesOption().wire
-cdef bytes REPLY_TOO_LARGE = errors.OutputLimit().wire
 
 cdef enum:
     FEW = 16                     # sets of one command that need no memory of their own
@@ -163,8 +158,7 @@ cdef int sadd(Call call, Slice* argv, int argc) except -1:
             db.recount(found.entry, before)
     if added:
         call.changed(&argv[1], EVENT_SET, b"sadd", added)
-    out_int(call.out, added)
-    return 0
+    return reply_int(call, added)
 
 
 cdef int64_t create(Call call, Slice* key, Found* found, Slice* members, int count) except -1:
@@ -196,8 +190,7 @@ cdef int srem(Call call, Slice* argv, int argc) except -1:
     cdef int64_t removed = 0
     cdef int i
     if call.first(&argv[1], &found) is NULL:
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     if not is_set(found.entry):
         return call.refuse(WRONG_TYPE)
     set_open(db.slabs, found.entry, &value)
@@ -209,8 +202,7 @@ cdef int srem(Call call, Slice* argv, int argc) except -1:
     if removed:
         db.recount(found.entry, before)
         call.changed_value(&argv[1], &found, EVENT_SET, b"srem", removed)
-    out_int(call.out, removed)
-    return 0
+    return reply_int(call, removed)
 
 
 cdef int smove(Call call, Slice* argv, int argc) except -1:
@@ -221,18 +213,15 @@ cdef int smove(Call call, Slice* argv, int argc) except -1:
     cdef int64_t before
     cdef bint new
     if call.first(&argv[1], &source) is NULL:
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     call.find(&argv[2], &target)
     if not is_set(source.entry) or (target.entry is not NULL and not is_set(target.entry)):
         return call.refuse(WRONG_TYPE)
     set_open(db.slabs, source.entry, &value)
     if not set_contains(&value, member.data, member.size, NULL):
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     if source.entry is target.entry:
-        out_int(call.out, 1)
-        return 0
+        return reply_int(call, 1)
     if target.entry is NULL:
         new = create(call, &argv[2], &target, member, 1) != 0
     else:
@@ -248,8 +237,7 @@ cdef int smove(Call call, Slice* argv, int argc) except -1:
     call.changed_value(&argv[1], &source, EVENT_SET, b"srem", 1)
     if new:
         call.changed(&argv[2], EVENT_SET, b"sadd", 1)
-    out_int(call.out, 1)
-    return 0
+    return reply_int(call, 1)
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -502,8 +490,7 @@ cdef int spop(Call call, Slice* argv, int argc) except -1:
     if argc > 2:
         return call.refuse(SYNTAX) if argc > 3 else pop_some(call, argv)
     if call.first(&argv[1], &found) is NULL:
-        out_null(call.out, call.protocol)
-        return 0
+        return reply_null(call)
     if not is_set(found.entry):
         return call.refuse(WRONG_TYPE)
     set_open(db.slabs, found.entry, &value)
@@ -713,8 +700,7 @@ cdef int store(Call call, Slice* key, SetRoot* root, const char* event) except -
     elif found.entry is not NULL:
         db.remove(&found)
         call.changed(key, EVENT_GENERIC, b"del", 1)
-    out_int(call.out, count)
-    return 0
+    return reply_int(call, count)
 
 
 cdef int sinter(Call call, Slice* argv, int argc) except -1:
@@ -769,7 +755,7 @@ cdef int sintercard(Call call, Slice* argv, int argc) except -1:
     cdef int64_t count
     cdef int i
     if not parse_int(argv[1].data, argv[1].size, &count) or count < 1:
-        return call.refuse(NUMKEYS)
+        return call.refuse(NUMKEYS_NOT_POSITIVE)
     if count > argc - 2:
         return call.refuse(TOO_FEW_KEYS)
     counting.count = counting.limit = 0
@@ -778,7 +764,7 @@ cdef int sintercard(Call call, Slice* argv, int argc) except -1:
         if i + 1 == argc or not keyword(&argv[i], b"LIMIT", 5):
             return call.refuse(SYNTAX)
         if not parse_int(argv[i + 1].data, argv[i + 1].size, &counting.limit) or counting.limit < 0:
-            return call.refuse(NEGATIVE_LIMIT)
+            return call.refuse(LIMIT_NEGATIVE)
         i += 2
     try:
         read_operands(call, argv, 2, <int>count + 2, &sets)
@@ -787,8 +773,7 @@ cdef int sintercard(Call call, Slice* argv, int argc) except -1:
         if not sets.missing:
             qsort(sets.values, <size_t>sets.count, sizeof(SetValue), by_count)
             sift(sets.values, sets.values + 1, sets.count - 1, True, count_emitted, &counting)
-        out_int(call.out, counting.count)
-        return 0
+        return reply_int(call, counting.count)
     finally:
         forget_operands(&sets)
 

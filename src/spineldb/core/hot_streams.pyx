@@ -8,6 +8,7 @@ from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_STREAM
 from spineldb.core.entry cimport KIND_MASK, STREAM
 from spineldb.core.keyspace cimport Found
+from spineldb.core.replies cimport WRONG_TYPE
 from spineldb.core.resp cimport (
     Output,
     Slice,
@@ -70,7 +71,6 @@ from spineldb.core.streams cimport (
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
 cdef uint64_t LAST = <uint64_t>0xffffffffffffffffu
 cdef size_t LARGEST = <size_t>1 << 30        # bytes of an entry
 cdef int64_t LIMIT_MOST = 1000000            # entries removed by one trim with ~

@@ -8,14 +8,15 @@ from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
 from spineldb.core.entry cimport entry_block, entry_deadline, TEXT, entry_value, is_string
 from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport LONG_DOUBLE_TEXT, SUM_DONE, SUM_NOT_FINITE, Sum, add_long_double
+from spineldb.core.replies cimport (
+    NOT_FINITE, NOT_FLOAT, NOT_INTEGER, OVERFLOW, SYNTAX, WRONG_TYPE, reply_int, reply_null,
+    reply_ok, wrong_arity,
+)
 from spineldb.core.resp cimport (
     Slice,
     out_array,
     out_bulk,
     out_bulk_block,
-    out_int,
-    out_null,
-    out_raw,
     parse_int,
 )
 from spineldb.core.slab cimport Block
@@ -23,27 +24,13 @@ from spineldb.core.strings cimport put_string, resize_string
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
-cdef bytes OVERFLOW = errors.Overflow().wire
 cdef bytes DECREMENT_OVERFLOW = errors.DecrementOverflow().wire
-cdef bytes NOT_FLOAT = errors.NotFloat().wire
-cdef bytes NAN_OR_INFINITY = errors.NotFinite().wire
-cdef bytes SYNTAX = errors.Syntax().wire
 cdef bytes TOO_LONG = errors.StringTooLong().wire
 cdef bytes BAD_OFFSET = errors.OffsetOutOfRange().wire
 cdef bytes BAD_COUNT = errors.InvalidNumkeys().wire
 
 cdef int64_t INT64_MAX = <int64_t>0x7fffffffffffffff
 cdef int64_t INT64_MIN = -INT64_MAX - 1
-
-
-cdef inline void reply_ok(Call call) noexcept:
-    out_raw(call.out, b"+OK\r\n", 5)
-
-
-cdef inline void reply_null(Call call) noexcept:
-    out_null(call.out, call.protocol)
 
 
 cdef inline void reply_value(Call call, const uint8_t* entry) noexcept:
@@ -214,8 +201,7 @@ cdef int set_(Call call, Slice* argv, int argc) except -1:
     if argc == 3:
         call.first(&argv[1], &found)
         put(call, &argv[1], &argv[2], &found, -1)
-        reply_ok(call)
-        return 0
+        return reply_ok(call)
     if not read_options(&options, argv + 3, argc - 3, TIMES | KEEPTTL | NX | XX | GET | IFEQ):
         return call.refuse(SYNTAX)
     if options.time is not NULL and not resolve_time(
@@ -265,11 +251,9 @@ cdef int set_(Call call, Slice* argv, int argc) except -1:
 cdef int setnx(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     if call.first(&argv[1], &found) is not NULL:
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     put(call, &argv[1], &argv[2], &found, -1)
-    out_int(call.out, 1)
-    return 0
+    return reply_int(call, 1)
 
 
 cdef int set_with_time(Call call, Slice* argv, int unit) except -1:
@@ -280,8 +264,7 @@ cdef int set_with_time(Call call, Slice* argv, int unit) except -1:
     call.first(&argv[1], &found)
     put(call, &argv[1], &argv[3], &found, deadline)
     propagate_set(call, &argv[1], &argv[3], deadline, False)
-    reply_ok(call)
-    return 0
+    return reply_ok(call)
 
 
 cdef int setex(Call call, Slice* argv, int argc) except -1:
@@ -315,8 +298,7 @@ cdef int getdel(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef uint8_t* entry = call.read_first(&argv[1], &found)
     if entry is NULL:
-        reply_null(call)
-        return 0
+        return reply_null(call)
     if not is_string(entry):
         return call.refuse(WRONG_TYPE)
     reply_value(call, entry)
@@ -332,8 +314,7 @@ cdef int getex(Call call, Slice* argv, int argc) except -1:
         return call.refuse(SYNTAX)
     entry = call.read_first(&argv[1], &found)
     if entry is NULL:
-        reply_null(call)
-        return 0
+        return reply_null(call)
     if not is_string(entry):
         return call.refuse(WRONG_TYPE)
     if options.time is not NULL and not resolve_time(
@@ -374,10 +355,6 @@ cdef int mget(Call call, Slice* argv, int argc) except -1:
     return 0
 
 
-cdef int wrong_arity(Call call) except -1:
-    return call.refuse(errors.WrongArity(call.command.name).wire)
-
-
 cdef int mset(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef int i
@@ -386,8 +363,7 @@ cdef int mset(Call call, Slice* argv, int argc) except -1:
     for i in range(1, argc, 2):
         call.nth(argv, i, argc, 2, i // 2, &found)
         put(call, &argv[i], &argv[i + 1], &found, -1)
-    reply_ok(call)
-    return 0
+    return reply_ok(call)
 
 
 cdef int msetnx(Call call, Slice* argv, int argc) except -1:
@@ -397,13 +373,11 @@ cdef int msetnx(Call call, Slice* argv, int argc) except -1:
         return wrong_arity(call)
     for i in range(1, argc, 2):
         if call.nth(argv, i, argc, 2, i // 2, &found) is not NULL:
-            out_int(call.out, 0)
-            return 0
+            return reply_int(call, 0)
     for i in range(1, argc, 2):
         call.nth(argv, i, argc, 2, i // 2, &found)
         put(call, &argv[i], &argv[i + 1], &found, -1)
-    out_int(call.out, 1)
-    return 0
+    return reply_int(call, 1)
 
 
 cdef int msetex(Call call, Slice* argv, int argc) except -1:
@@ -427,8 +401,7 @@ cdef int msetex(Call call, Slice* argv, int argc) except -1:
         for i in range(2, last, 2):
             entry = call.nth(argv, i, last, 2, i // 2 - 1, &found)
             if (entry is NULL) == (options.flags & XX != 0):
-                out_int(call.out, 0)
-                return 0
+                return reply_int(call, 0)
     for i in range(2, last, 2):
         entry = call.nth(argv, i, last, 2, i // 2 - 1, &found)
         deadline = options.deadline
@@ -446,8 +419,7 @@ cdef int msetex(Call call, Slice* argv, int argc) except -1:
             call.effects.argument(argv[i].data, argv[i].size)
         call.effects.argument(b"PXAT", 4)
         call.effects.argument_int(options.deadline)
-    out_int(call.out, 1)
-    return 0
+    return reply_int(call, 1)
 
 
 cdef int delifeq(Call call, Slice* argv, int argc) except -1:
@@ -456,18 +428,15 @@ cdef int delifeq(Call call, Slice* argv, int argc) except -1:
     cdef char* data
     cdef uint8_t* entry = call.first(&argv[1], &found)
     if entry is NULL:
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     if not is_string(entry):
         return call.refuse(WRONG_TYPE)
     data = entry_value(entry, &size)
     if size != argv[2].size or memcmp(data, argv[2].data, size) != 0:
-        out_int(call.out, 0)
-        return 0
+        return reply_int(call, 0)
     delete_found(call, &argv[1], &found)
     propagate_key(call, b"DEL", 3, &argv[1])
-    out_int(call.out, 1)
-    return 0
+    return reply_int(call, 1)
 
 
 # -- numbers ---------------------------------------------------------------------------------------
@@ -493,8 +462,7 @@ cdef int add(Call call, Slice* key, int64_t by) except -1:
     size = <size_t>write_int(text, value)
     put_string(call.db, &found, key.data, key.size, text, size, NULL, deadline, 0)
     call.changed(key, EVENT_STRING, b"incrby", 1)
-    out_int(call.out, value)
-    return 0
+    return reply_int(call, value)
 
 
 cdef inline int write_int(char* text, int64_t value) noexcept nogil:
@@ -559,7 +527,7 @@ cdef int incrbyfloat(Call call, Slice* argv, int argc) except -1:
         deadline = entry_deadline(entry)
     sum_ = add_long_double(data, size, argv[2].data, argv[2].size, text, &result.size)
     if sum_ != SUM_DONE:
-        return call.refuse(NAN_OR_INFINITY if sum_ == SUM_NOT_FINITE else NOT_FLOAT)
+        return call.refuse(NOT_FINITE if sum_ == SUM_NOT_FINITE else NOT_FLOAT)
     result.data = text
     result.block = NULL
     put_string(call.db, &found, argv[1].data, argv[1].size, text, result.size, NULL, deadline, TEXT)
@@ -592,8 +560,7 @@ cdef int append(Call call, Slice* argv, int argc) except -1:
         memcpy(data + size, argv[2].data, argv[2].size)
         size += argv[2].size
     call.changed(&argv[1], EVENT_STRING, b"append", 1)
-    out_int(call.out, <int64_t>size)
-    return 0
+    return reply_int(call, <int64_t>size)
 
 
 cdef int strlen_(Call call, Slice* argv, int argc) except -1:
@@ -604,8 +571,7 @@ cdef int strlen_(Call call, Slice* argv, int argc) except -1:
         if not is_string(entry):
             return call.refuse(WRONG_TYPE)
         entry_value(entry, &size)
-    out_int(call.out, <int64_t>size)
-    return 0
+    return reply_int(call, <int64_t>size)
 
 
 cdef int getrange(Call call, Slice* argv, int argc) except -1:
@@ -657,16 +623,14 @@ cdef int setrange(Call call, Slice* argv, int argc) except -1:
             return call.refuse(WRONG_TYPE)
         entry_value(entry, &size)
     if argv[3].size == 0:
-        out_int(call.out, <int64_t>size)
-        return 0
+        return reply_int(call, <int64_t>size)
     if offset > call.keyspace.string_limit - <int64_t>argv[3].size:
         return call.refuse(TOO_LONG)
     after = max(size, <size_t>offset + argv[3].size)
     data = resize_string(call.db, &found, argv[1].data, argv[1].size, after, &size)
     memcpy(data + offset, argv[3].data, argv[3].size)
     call.changed(&argv[1], EVENT_STRING, b"setrange", 1)
-    out_int(call.out, <int64_t>after)
-    return 0
+    return reply_int(call, <int64_t>after)
 
 
 GET_BODY = body(get, "get")

@@ -16,6 +16,7 @@ from spineldb.core.hashing cimport HashKey, keyed_hash
 from spineldb.core.hot_zset_ranges cimport store
 from spineldb.core.hot_zsets cimport is_zset, out_elements_head, out_item, read_score
 from spineldb.core.keyspace cimport Found
+from spineldb.core.replies cimport LIMIT_NEGATIVE, NOT_INTEGER, SYNTAX, WRONG_TYPE
 from spineldb.core.resp cimport Slice, out_int, parse_int
 from spineldb.core.sets cimport (
     BYTES, INT_TEXT, TABLED, SetValue, layout_of, set_contains, set_open, set_walk,
@@ -28,11 +29,7 @@ from spineldb.core.zsets cimport (
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
-cdef bytes SYNTAX = errors.Syntax().wire
 cdef bytes WEIGHT = errors.WeightNotFloat().wire
-cdef bytes LIMIT = errors.LimitNegative().wire
 
 cdef enum Operation:
     UNION = 0
@@ -271,7 +268,7 @@ cdef bint read_options(Call call, Job* job, Slice* argv, int argc, bint storing)
                 return False
             i += 1
             if not parse_int(argv[i].data, argv[i].size, &job.limit) or job.limit < 0:
-                call.refuse(LIMIT)
+                call.refuse(LIMIT_NEGATIVE)
                 return False
         elif job.operation != DIFF and keyword(&argv[i], b"WEIGHTS", 7) and (
             argc - i > job.count

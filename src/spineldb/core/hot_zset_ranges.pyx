@@ -9,6 +9,7 @@ from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_ZSET
 from spineldb.core.hot_zsets cimport is_zset, out_elements, read_score
 from spineldb.core.keyspace cimport Found
+from spineldb.core.replies cimport NOT_INTEGER, SYNTAX, WRONG_TYPE
 from spineldb.core.resp cimport Slice, out_array, out_int, parse_int
 from spineldb.core.tree cimport (
     AFTER_MEMBER, AFTER_SCORE, AT_END, AT_MEMBER, AT_SCORE, AT_START, Bound,
@@ -27,9 +28,6 @@ from spineldb.core.zsets cimport (
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
-cdef bytes SYNTAX = errors.Syntax().wire
 cdef bytes SCORE_BOUNDS = errors.ScoreBounds().wire
 cdef bytes NAME_BOUNDS = errors.NameBounds().wire
 cdef bytes LIMIT_WITH_RANKS = errors.LimitWithRanks().wire

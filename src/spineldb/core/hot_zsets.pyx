@@ -11,6 +11,10 @@ from spineldb.core.entry cimport entry_root, value_size_of
 from spineldb.core.glob cimport glob_match
 from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport DOUBLE_TEXT, format_double, parse_double
+from spineldb.core.replies cimport (
+    COUNT_NOT_POSITIVE, INVALID_CURSOR, NOT_FLOAT, NOT_INTEGER, NOT_OF_HASHES, NOT_POSITIVE,
+    NUMKEYS_NOT_POSITIVE, REPLY_TOO_LARGE, SYNTAX, WRONG_TYPE, wrong_arity,
+)
 from spineldb.core.resp cimport (
     Slice,
     out_array,
@@ -53,21 +57,11 @@ from spineldb.core.zsets cimport (
 
 from spineldb import errors
 
-cdef bytes WRONG_TYPE = errors.WrongType().wire
-cdef bytes NOT_INTEGER = errors.NotInteger().wire
-cdef bytes NOT_FLOAT = errors.NotFloat().wire
-cdef bytes NOT_POSITIVE = errors.NotPositive().wire
-cdef bytes SYNTAX = errors.Syntax().wire
 cdef bytes SCORE_NAN = errors.ScoreNotNumber().wire
 cdef bytes XX_AND_NX = errors.NewAndOld().wire
 cdef bytes GT_LT_AND_NX = errors.GreaterLessAndNew().wire
 cdef bytes ONE_INCREMENT = errors.OneIncrement().wire
-cdef bytes NUMKEYS = errors.NumkeysNotPositive().wire
-cdef bytes COUNT = errors.CountNotPositive().wire
 cdef bytes OUT_OF_RANGE = errors.ValueOutOfRange().wire
-cdef bytes INVALID_CURSOR = errors.InvalidCursor().wire
-cdef bytes NOT_OF_HASHES = errors.NoValuesOption().wire
-cdef bytes TOO_MUCH = errors.OutputLimit().wire
 
 cdef int64_t INT64_MAX = <int64_t>0x7fffffffffffffff
 cdef bytes RANDOM_RANGE = errors.OutsideRange(-INT64_MAX, INT64_MAX).wire
@@ -335,7 +329,7 @@ cdef int rank_of(Call call, Slice* argv, int argc, bint reverse) except -1:
     cdef int64_t rank
     cdef uint8_t* entry
     if argc > 4:
-        return call.refuse(errors.WrongArity(call.command.name).wire)
+        return wrong_arity(call)
     if argc == 4 and not keyword(&argv[3], b"WITHSCORE", 9):
         return call.refuse(SYNTAX)
     entry = call.read_first(&argv[1], &found)
@@ -424,7 +418,7 @@ cdef int zmpop(Call call, Slice* argv, int argc) except -1:
     cdef bint greatest
     cdef int i, where
     if not parse_int(argv[1].data, argv[1].size, &keys) or keys < 1:
-        return call.refuse(NUMKEYS)
+        return call.refuse(NUMKEYS_NOT_POSITIVE)
     if keys > argc - 3:
         return call.refuse(SYNTAX)
     where = 2 + <int>keys
@@ -433,13 +427,13 @@ cdef int zmpop(Call call, Slice* argv, int argc) except -1:
         return call.refuse(SYNTAX)
     if argc == where + 3 and keyword(&argv[where + 1], b"COUNT", 5):
         if not parse_int(argv[where + 2].data, argv[where + 2].size, &count) or count < 1:
-            return call.refuse(COUNT)
+            return call.refuse(COUNT_NOT_POSITIVE)
     elif argc != where + 1:
         # what is wrong with a count comes before what stands behind it
         if argc > where + 3 and keyword(&argv[where + 1], b"COUNT", 5) and (
             not parse_int(argv[where + 2].data, argv[where + 2].size, &count) or count < 1
         ):
-            return call.refuse(COUNT)
+            return call.refuse(COUNT_NOT_POSITIVE)
         return call.refuse(SYNTAX)
     for i in range(2, where):
         entry = call.find(&argv[i], &found)
@@ -546,7 +540,7 @@ cdef int zrandmember(Call call, Slice* argv, int argc) except -1:
             count += 1
             if <int64_t>(call.out.used - used) > call.keyspace.string_limit:
                 out_truncate(call.out, used, call.out.piece_count)
-                return call.refuse(TOO_MUCH)
+                return call.refuse(REPLY_TOO_LARGE)
     return 0
 
 

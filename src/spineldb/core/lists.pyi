@@ -1,6 +1,6 @@
 from typing import ClassVar
 
-from spineldb.core.keyspace import View
+from spineldb.core.database import View
 
 class List(View):
     KIND: ClassVar[int]

@@ -713,6 +713,7 @@ cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
     return chain_defragment(&(<ListRoot*>root).chain, slabs, position, limit, moved)
 
 
+value_types[<int>LIST].size = sizeof(ListRoot)
 value_types[<int>LIST].free_some = free_some
 value_types[<int>LIST].copy = copy_of
 value_types[<int>LIST].encoding = encoding_of

@@ -46,6 +46,8 @@ cdef bint index_room(Slabs* slabs, Index* index) noexcept nogil
 cdef Slot* index_insert(Index* index, int64_t position) noexcept nogil
 cdef void index_remove(Slabs* slabs, Index* index, int64_t position) noexcept nogil
 cdef void index_free(Slabs* slabs, Index* index) noexcept nogil
+# Move the array, not what it points to, out of a sparse slab.
+cdef void index_settle(Slabs* slabs, Index* index, int64_t* moved) noexcept nogil
 
 # The position of the first pending item from an id on, and the item at a position (NULL: none).
 cdef void pending_seek(const Pending* pending, const ID* id, uint32_t* leaf,
@@ -62,6 +64,7 @@ cdef void drop_leaf(Slabs* slabs, Pending* pending, int64_t position) noexcept n
 cdef bint pending_free(Slabs* slabs, Pending* pending, int64_t* left) noexcept nogil
 # Copy the items into an empty one; False without memory (what was copied stays).
 cdef bint pending_copy(Slabs* slabs, Pending* target, const Pending* source) noexcept nogil
-# Move leaves out of sparse slabs; returns how many were moved.
-cdef int64_t move_leaves(Slabs* slabs, Pending* pending) noexcept nogil
+# Fill a leaf that is mostly empty from those behind it, and move it out of a sparse slab.
+cdef void leaf_settle(Slabs* slabs, Pending* pending, int64_t position,
+                      int64_t* moved) noexcept nogil
 cdef size_t leaves_bytes(const Pending* pending) noexcept nogil

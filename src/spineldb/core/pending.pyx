@@ -7,19 +7,21 @@ from libc.string cimport memcpy, memmove
 
 from spineldb.core.slab cimport (
     Ref,
+    array_cost,
+    array_free,
+    array_new,
+    array_settle,
     at,
     class_size,
-    malloc_cost,
+    ref_of,
     slab_alloc,
     slab_free,
-    slab_malloc,
-    slab_malloc_free,
-    slab_move,
-    slab_sparse,
+    slab_settle,
 )
 from spineldb.core.stream_ids cimport compare_ids
 
 cdef uint32_t LEAF_FIRST = 4         # items
+cdef uint32_t FULL = LEAF_MAX * 3 // 4   # of a leaf that is not filled up when memory is tidied
 
 
 # -- the index -------------------------------------------------------------------------------------
@@ -41,12 +43,12 @@ cdef int64_t index_floor(const Index* index, const ID* id) noexcept nogil:
 
 
 cdef bint index_move(Slabs* slabs, Index* index, uint32_t capacity) noexcept nogil:
-    cdef Slot* slots = <Slot*>slab_malloc(slabs, capacity * sizeof(Slot))
+    cdef Slot* slots = <Slot*>array_new(slabs, capacity * sizeof(Slot))
     if slots is NULL:
         return False
     if index.slots is not NULL:
         memcpy(slots, index.slots + index.start, index.count * sizeof(Slot))
-        slab_malloc_free(slabs, index.slots, index.capacity * sizeof(Slot))
+        array_free(slabs, index.slots, index.capacity * sizeof(Slot))
     index.slots = slots
     index.start = 0
     index.capacity = capacity
@@ -88,16 +90,12 @@ cdef void index_remove(Slabs* slabs, Index* index, int64_t position) noexcept no
 
 cdef void index_free(Slabs* slabs, Index* index) noexcept nogil:
     if index.slots is not NULL:
-        slab_malloc_free(slabs, index.slots, index.capacity * sizeof(Slot))
+        array_free(slabs, index.slots, index.capacity * sizeof(Slot))
     index.slots = NULL
     index.start = index.count = index.capacity = 0
 
 
 # -- items ---------------------------------------------------------------------------------------
-
-cdef inline Ref ref_of(const Slabs* slabs, const void* p) noexcept nogil:
-    return <Ref>((<const char*>p - slabs.base) >> 3)
-
 
 cdef uint32_t leaf_floor(const Pending* pending, const Slot* slot, const ID* id) noexcept nogil:
     """Position of the first item of a leaf that is not less."""
@@ -168,8 +166,8 @@ cdef Slot* new_leaf(Slabs* slabs, Pending* pending, int64_t position,
     return slot
 
 
-cdef bint grow_leaf(Slabs* slabs, Pending* pending, Slot* slot) noexcept nogil:
-    cdef uint32_t capacity = min(slot.total * 2, <uint32_t>LEAF_MAX)
+cdef bint resize_leaf(Slabs* slabs, Pending* pending, Slot* slot, uint32_t capacity) noexcept nogil:
+    """Give a leaf room for so many items, at least those that it has. False without memory."""
     cdef Ref ref = slab_alloc(slabs, <size_t>capacity * pending.item)
     if ref == 0:
         return False
@@ -197,7 +195,7 @@ cdef void* pending_insert(Slabs* slabs, Pending* pending, const ID* id) noexcept
         i = leaf_floor(pending, slot, id)
     if slot.live == slot.total:
         if slot.total < LEAF_MAX:
-            if not grow_leaf(slabs, pending, slot):
+            if not resize_leaf(slabs, pending, slot, min(slot.total * 2, <uint32_t>LEAF_MAX)):
                 return NULL
         else:
             # ids mostly come in order: a full last leaf stays full, others are halved
@@ -285,27 +283,55 @@ cdef bint pending_copy(Slabs* slabs, Pending* target, const Pending* source) noe
     return True
 
 
-cdef int64_t move_leaves(Slabs* slabs, Pending* pending) noexcept nogil:
-    """Move leaves out of sparse slabs; returns how many were moved."""
-    cdef int64_t moved = 0
-    cdef uint32_t i
+cdef void index_settle(Slabs* slabs, Index* index, int64_t* moved) noexcept nogil:
+    index.slots = <Slot*>array_settle(slabs, index.slots, index.capacity * sizeof(Slot), moved)
+
+
+cdef void fill_leaf(Slabs* slabs, Pending* pending, int64_t position) noexcept nogil:
+    """Fill a leaf that is mostly empty from those behind it."""
+    cdef Slot* slot
+    cdef Slot* following
+    cdef uint32_t n
+    while position + 1 < pending.leaves.count:
+        slot = slot_at(&pending.leaves, position)
+        if slot.live >= FULL or (slot.total < LEAF_MAX and not resize_leaf(
+            slabs, pending, slot, LEAF_MAX
+        )):
+            return
+        following = slot + 1
+        n = min(slot.total - slot.live, following.live)
+        memcpy(item_at(pending, slot, slot.live), following.data, <size_t>n * pending.item)
+        slot.live += n
+        following.live -= n
+        if following.live == 0:
+            drop_leaf(slabs, pending, position + 1)
+            continue
+        memmove(following.data, item_at(pending, following, n),
+                <size_t>following.live * pending.item)
+        following.first = (<ID*>following.data)[0]
+
+
+cdef void leaf_settle(Slabs* slabs, Pending* pending, int64_t position,
+                      int64_t* moved) noexcept nogil:
     cdef Slot* slot
     cdef Ref ref
-    for i in range(pending.leaves.count):
-        slot = slot_at(&pending.leaves, i)
-        if slab_sparse(slabs, ref_of(slabs, slot.data)):
-            ref = slab_move(slabs, ref_of(slabs, slot.data), <size_t>slot.total * pending.item)
-            if ref:
-                slot.data = at(slabs, ref)
-                moved += 1
-    return moved
+    cdef uint32_t capacity = LEAF_FIRST
+    fill_leaf(slabs, pending, position)
+    slot = slot_at(&pending.leaves, position)
+    while capacity < slot.live:
+        capacity *= 2
+    if capacity < slot.total:
+        resize_leaf(slabs, pending, slot, capacity)      # if there is no memory, it stays
+    ref = ref_of(slabs, slot.data)
+    slab_settle(slabs, &ref, <size_t>slot.total * pending.item, moved)
+    slot.data = at(slabs, ref)
 
 
 cdef size_t leaves_bytes(const Pending* pending) noexcept nogil:
     cdef size_t total = 0
     cdef uint32_t i
     if pending.leaves.slots is not NULL:
-        total = malloc_cost(pending.leaves.capacity * sizeof(Slot))
+        total = array_cost(pending.leaves.capacity * sizeof(Slot))
     for i in range(pending.leaves.count):
         total += class_size(<size_t>slot_at(&pending.leaves, i).total * pending.item)
     return total

@@ -22,13 +22,16 @@ cdef struct Root:                # the first field of every such structure
     uint8_t form                 # of EXTENSION: which; of others: the type's own use
 
 cdef struct ValueType:
+    size_t size                  # of the structure
     # Free about `limit` elements of a value that no key has; True once all of it is gone.
     bint (*free_some)(Slabs* slabs, Root* root, int64_t limit) except -1
     # A copy in memory of its own; raises MemoryError and leaves nothing behind.
     Root* (*copy)(Slabs* slabs, const Root* root) except NULL
     # What OBJECT ENCODING answers for this entry, in whatever form its value is.
     const char* (*encoding)(const uint8_t* entry) noexcept
-    # One step of moving elements out of sparse slabs, as table_defragment does; 1 at the end.
+    # One step of moving what it consists of out of sparse slabs, about `limit` elements from
+    # `position` on, which the step advances; 1 at the end. 0 is where to begin, and any other
+    # position is a valid one: the value may have changed, or be another, since the last step.
     int (*defragment)(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
                       int64_t* moved) except -1
     # The time at which something in this value expires by itself (Unix ms), or -1. NULL: never.
@@ -41,6 +44,8 @@ cdef ValueType[KINDS] value_types
 # structure's, the same for every value of the kind.
 cdef Root* root_new(Slabs* slabs, int kind, size_t size) noexcept nogil
 cdef void root_free(Slabs* slabs, Root* root, size_t size) noexcept nogil   # only the structure
+# The structure, which the caller alone points to, out of a sparse slab: where it is now.
+cdef Root* root_settle(Slabs* slabs, Root* root, int64_t* moved) noexcept nogil
 # No key has it any more: freed at once if it is small, queued for roots_drain otherwise.
 cdef void root_release(Slabs* slabs, Root* root) noexcept
 # Free queued values, a slice of some elements at least; True if some are left.

@@ -8,7 +8,7 @@ evict more because of them.
 
 from libc.string cimport memset
 
-from spineldb.core.slab cimport at, slab_alloc, slab_free
+from spineldb.core.slab cimport at, slab_alloc, slab_free, slab_settle
 
 cdef Root* root_new(Slabs* slabs, int kind, size_t size) noexcept nogil:
     cdef Ref ref = slab_alloc(slabs, size)
@@ -24,6 +24,15 @@ cdef Root* root_new(Slabs* slabs, int kind, size_t size) noexcept nogil:
 
 cdef void root_free(Slabs* slabs, Root* root, size_t size) noexcept nogil:
     slab_free(slabs, root.ref, size)
+
+
+cdef Root* root_settle(Slabs* slabs, Root* root, int64_t* moved) noexcept nogil:
+    cdef size_t size = value_types[root.kind].size
+    cdef Ref ref = root.ref
+    if size and slab_settle(slabs, &ref, size, moved):
+        root = <Root*>at(slabs, ref)
+        root.ref = ref
+    return root
 
 
 cdef void root_release(Slabs* slabs, Root* root) noexcept:

@@ -22,11 +22,11 @@ from spineldb.core.keyspace cimport View
 from spineldb.core.resp cimport parse_int
 from spineldb.core.root cimport root_free, root_new, value_types
 from spineldb.core.slab cimport (
-    at, class_size, slab_alloc, slab_free, slab_move, slab_sparse,
+    at, class_size, slab_alloc, slab_free, slab_settle,
 )
 from spineldb.core.table cimport (
     Place, table_defragment, table_delete, table_drain, table_find, table_hash, table_insert,
-    table_find_ref, table_new, table_remove, table_walk,
+    table_find_ref, table_new, table_remove, table_settle, table_walk,
 )
 
 cdef enum:
@@ -815,17 +815,16 @@ cdef const char* encoding_of(const uint8_t* entry) noexcept:
 cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
                     int64_t* moved) except -1:
     cdef SetRoot* own = <SetRoot*>root
-    cdef Ref ref
     if own.table is not NULL:
+        if position[0] == 0:
+            own.table = table_settle(own.table, moved)
         return table_defragment(own.table, position, limit, member_size, moved)
-    if own.data and slab_sparse(slabs, own.data):
-        ref = slab_move(slabs, own.data, own.capacity)
-        if ref:
-            own.data = ref
-            moved[0] += 1
+    if own.data:
+        slab_settle(slabs, &own.data, own.capacity, moved)
     return 1
 
 
+value_types[<int>SET].size = sizeof(SetRoot)
 value_types[<int>SET].free_some = free_some
 value_types[<int>SET].copy = copy
 value_types[<int>SET].encoding = encoding_of

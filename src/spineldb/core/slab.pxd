@@ -67,6 +67,10 @@ cdef inline void* at(const Slabs* slabs, Ref ref) noexcept nogil:
     """Address of an entry. Valid until the next allocation moves or frees that entry."""
     return slabs.base + (<size_t>ref << 3)
 
+cdef inline Ref ref_of(const Slabs* slabs, const void* p) noexcept nogil:
+    """The name of the entry at an address."""
+    return <Ref>((<const char*>p - slabs.base) >> 3)
+
 cdef inline size_t class_size(size_t size) noexcept nogil:
     """Bytes that an entry of `size` really takes: entries may grow in place up to this."""
     if size <= FINE_MAX:
@@ -100,6 +104,9 @@ cdef inline void slab_resized(Slabs* slabs, Ref ref, size_t old, size_t new) noe
 # Move an entry to a fuller slab: the new Ref, or 0 if there is no memory. What pointed at the old
 # one is the caller's to correct before anything else runs.
 cdef Ref slab_move(Slabs* slabs, Ref ref, size_t size) noexcept nogil
+# The same for the holder of the only reference, if the entry is in a sparse slab: True, and one
+# more in `moved`, if `ref` is another now.
+cdef bint slab_settle(Slabs* slabs, Ref* ref, size_t size, int64_t* moved) noexcept nogil
 
 # A run: one slab of which the first `pages` pages are used, counted by page. For tables' segments.
 cdef Ref slab_run(Slabs* slabs, int pages) noexcept nogil
@@ -113,6 +120,16 @@ cdef inline size_t malloc_cost(size_t size) noexcept nogil:
 # Counted memory of the C library, for what is neither entry nor block (directories, for example).
 cdef void* slab_malloc(Slabs* slabs, size_t size) noexcept nogil
 cdef void slab_malloc_free(Slabs* slabs, void* p, size_t size) noexcept nogil
+
+# An array that somebody keeps the address and the size of: in a slab while it is small, so that
+# many of them can be moved together, of the C library when it has grown.
+cdef inline size_t array_cost(size_t size) noexcept nogil:
+    return class_size(size) if size <= FINE_MAX else malloc_cost(size)
+
+cdef void* array_new(Slabs* slabs, size_t size) noexcept nogil
+cdef void array_free(Slabs* slabs, void* p, size_t size) noexcept nogil
+# Where it is now: somewhere else if it was in a sparse slab.
+cdef void* array_settle(Slabs* slabs, void* p, size_t size, int64_t* moved) noexcept nogil
 
 cdef Block* block_new(Slabs* slabs, size_t capacity) noexcept nogil           # NULL: no memory
 # A big block that was released a moment ago, with at least this capacity; NULL if there is none.

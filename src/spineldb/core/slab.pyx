@@ -550,6 +550,18 @@ cdef Ref slab_move(Slabs* slabs, Ref ref, size_t size) noexcept nogil:
     return new
 
 
+cdef bint slab_settle(Slabs* slabs, Ref* ref, size_t size, int64_t* moved) noexcept nogil:
+    cdef Ref new
+    if not slab_sparse(slabs, ref[0]):
+        return False
+    new = slab_move(slabs, ref[0], size)
+    if new == 0:
+        return False
+    ref[0] = new
+    moved[0] += 1
+    return True
+
+
 cdef size_t slab_committed(const Slabs* slabs) noexcept nogil:
     return (<const State*>slabs.state).held
 
@@ -614,6 +626,32 @@ cdef void slab_malloc_free(Slabs* slabs, void* p, size_t size) noexcept nogil:
     if p is not NULL:
         slabs.used -= malloc_cost(size)
         free(p)
+
+
+# ---------------------------------------------------------------------- arrays
+
+cdef void* array_new(Slabs* slabs, size_t size) noexcept nogil:
+    cdef Ref ref
+    if size > FINE_MAX:
+        return slab_malloc(slabs, size)
+    ref = slab_alloc(slabs, size)
+    return at(slabs, ref) if ref else NULL
+
+
+cdef void array_free(Slabs* slabs, void* p, size_t size) noexcept nogil:
+    if size > FINE_MAX:
+        slab_malloc_free(slabs, p, size)
+    elif p is not NULL:
+        slab_free(slabs, ref_of(slabs, p), size)
+
+
+cdef void* array_settle(Slabs* slabs, void* p, size_t size, int64_t* moved) noexcept nogil:
+    cdef Ref ref
+    if p is NULL or size > FINE_MAX:
+        return p
+    ref = ref_of(slabs, p)
+    slab_settle(slabs, &ref, size, moved)
+    return at(slabs, ref)
 
 
 # ---------------------------------------------------------------------- blocks

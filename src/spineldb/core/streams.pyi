@@ -1,7 +1,7 @@
 from enum import IntEnum
 from typing import ClassVar, Self, TypeAlias
 
-from spineldb.core.keyspace import Database, View
+from spineldb.core.database import Database, View
 
 _Id: TypeAlias = tuple[int, int]
 

@@ -1,7 +1,7 @@
 """The one hash table: keyspace, big hashes, sets, sorted-set members (design: `table.pyx`)."""
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from spineldb.core.hashing cimport HashKey
 # What users of a table need of its inside and of the walks: cimport it from here.
@@ -16,6 +16,8 @@ from spineldb.core.walk cimport (
 cdef Table* table_new(Slabs* slabs, const HashKey* key, KeyOf key_of) except NULL
 # Frees segments and directory, not the entries.
 cdef void table_delete(Table* table) noexcept
+# Move a small table itself, not the entries, out of sparse slabs: where it is now.
+cdef Table* table_settle(Table* table, int64_t* moved) noexcept nogil
 
 cdef uint64_t table_hash(const Table* table, const char* key, size_t size) noexcept nogil
 # Two stages a few requests ahead of their execution: the bucket, then the entries it may name.

@@ -42,36 +42,42 @@ Invariants
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from spineldb.core.hashing cimport HashKey, keyed_hash
 from spineldb.core.segment cimport (
-    COUNT, FULL, PAGE_BUCKETS, PAGES_MAX, SLOTS, SPILLED, Bucket, Segment, Spot, State,
+    BUCKETS_MIN, COUNT, FULL, PAGE_BUCKETS, PAGES_MAX, SLOTS, SPILLED, Bucket, Segment, Spot, State,
     buckets_free, buckets_new, collapse, displacement, find_spilled, grow, hash_of, locate,
     lowest, match, place_entry, prefetch, reach_of, same_key, segment_of, spill_add, spill_free,
     spill_items,
 )
-from spineldb.core.slab cimport Ref, Slabs, at, malloc_cost, slab_malloc, slab_malloc_free
+from spineldb.core.slab cimport (
+    Ref, Slabs, at, class_size, ref_of, slab_alloc, slab_free, slab_settle,
+)
+
+cdef size_t TABLE_BYTES = sizeof(Table) + sizeof(State)
 
 cdef Table* table_new(Slabs* slabs, const HashKey* key, KeyOf key_of) except NULL:
     """A table of one bucket."""
-    cdef Table* table = <Table*>slab_malloc(slabs, sizeof(Table) + sizeof(State))
+    cdef Ref ref = slab_alloc(slabs, TABLE_BYTES)
+    cdef Table* table
     cdef State* state
-    if table is NULL:
+    if ref == 0:
         raise MemoryError("no memory for a table")
-    memset(table, 0, sizeof(Table) + sizeof(State))
+    table = <Table*>at(slabs, ref)
+    memset(table, 0, TABLE_BYTES)
     state = <State*>(table + 1)
     table.slabs = slabs
     table.key = key
     table.key_of = key_of
     table.state = state
-    table.bytes = malloc_cost(sizeof(Table) + sizeof(State))
+    table.bytes = class_size(TABLE_BYTES)
     state.segments = &state.only
     state.segment_count = 1
     state.capacity = 1
     if not buckets_new(table, &state.only, 1):
-        slab_malloc_free(slabs, table, sizeof(Table) + sizeof(State))
+        slab_free(slabs, ref, TABLE_BYTES)
         raise MemoryError("no memory for a table")
     return table
 
@@ -86,7 +92,25 @@ cdef void table_delete(Table* table) noexcept:
         spill_free(table, state.segments[i].spill)
         buckets_free(table, &state.segments[i])
     collapse(table)
-    slab_malloc_free(table.slabs, table, sizeof(Table) + sizeof(State))
+    slab_free(table.slabs, ref_of(table.slabs, table), TABLE_BYTES)
+
+
+cdef Table* table_settle(Table* table, int64_t* moved) noexcept nogil:
+    cdef Slabs* slabs = table.slabs
+    cdef State* state = <State*>table.state
+    cdef Segment* only = &state.only
+    cdef Ref ref = ref_of(slabs, table)
+    if state.segments is not only or only.buckets >= BUCKETS_MIN:
+        return table                 # beside its entries, the rest is nothing
+    if slab_settle(slabs, &only.memory, only.buckets * sizeof(Bucket), moved):
+        only.base = <Bucket*>at(slabs, only.memory)
+        table.geometry += 1
+    if slab_settle(slabs, &ref, TABLE_BYTES, moved):
+        table = <Table*>at(slabs, ref)
+        state = <State*>(table + 1)
+        table.state = state
+        state.segments = &state.only
+    return table
 
 
 # ---------------------------------------------------------------------- looking up

@@ -24,7 +24,7 @@ Invariants
 
 from libc.string cimport memcpy, memmove
 
-from spineldb.core.slab cimport slab_alloc, slab_free, slab_move, slab_sparse
+from spineldb.core.slab cimport slab_alloc, slab_free, slab_settle
 
 cdef int[4] LEAF_STEPS = [8, 24, 56, LEAF_MAX]       # capacities of a root that is a leaf,
 cdef int[4] INNER_STEPS = [4, 16, 64, INNER_MAX]     # and of one that is not
@@ -701,17 +701,34 @@ cdef bint tree_drain(Tree* tree, int64_t limit) noexcept nogil:
     return True
 
 
+cdef inline void point_at(Tree* tree, const Path* path, int level, Ref ref) noexcept nogil:
+    """Tell what is above a node, or a leaf (level `height`), that it has moved."""
+    if level:
+        inner_children(path.nodes[level - 1])[path.slots[level - 1]] = ref
+    else:
+        tree.root = ref
+
+
+cdef void settle_inner(Tree* tree, Path* path, int64_t* moved) noexcept nogil:
+    """Move the inner nodes of which the path takes the first leaf."""
+    cdef int level = tree.height
+    while level and path.slots[level - 1] == 0:
+        level -= 1
+        if slab_settle(tree.slabs, &path.refs[level], inner_bytes(path.nodes[level].capacity),
+                       moved):
+            path.nodes[level] = <Inner*>at(tree.slabs, path.refs[level])
+            point_at(tree, path, level, path.refs[level])
+
+
 cdef int tree_defragment(Tree* tree, int64_t rank, int64_t* moved) noexcept nogil:
     cdef Path path
     cdef Ref ref
     cdef Leaf* leaf
     path_at(tree, rank, &path)
-    if not slab_sparse(tree.slabs, path.leaf_ref):
-        return path.leaf.count
-    ref = slab_move(tree.slabs, path.leaf_ref, leaf_bytes(path.leaf.capacity))
-    if ref == 0:
-        return path.leaf.count
-    moved[0] += 1
+    settle_inner(tree, &path, moved)
+    ref = path.leaf_ref
+    if not slab_settle(tree.slabs, &ref, leaf_bytes(path.leaf.capacity), moved):
+        return path.leaf.count - path.index
     leaf = <Leaf*>at(tree.slabs, ref)
     if leaf.previous:
         (<Leaf*>at(tree.slabs, leaf.previous)).next = ref
@@ -721,11 +738,8 @@ cdef int tree_defragment(Tree* tree, int64_t rank, int64_t* moved) noexcept nogi
         (<Leaf*>at(tree.slabs, leaf.next)).previous = ref
     else:
         tree.last = ref
-    if tree.height:
-        inner_children(path.nodes[tree.height - 1])[path.slots[tree.height - 1]] = ref
-    else:
-        tree.root = ref
-    return leaf.count
+    point_at(tree, &path, tree.height, ref)
+    return leaf.count - path.index
 
 
 # -- for tests ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-from spineldb.core.keyspace import View
+from spineldb.core.database import View
 
 class SortedSet(View):
     def add(self, score: float, member: bytes) -> bool: ...

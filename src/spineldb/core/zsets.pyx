@@ -44,6 +44,7 @@ from spineldb.core.table cimport (
     table_insert,
     table_new,
     table_remove,
+    table_settle,
     table_walk,
 )
 from spineldb.core.tree cimport (
@@ -604,6 +605,8 @@ cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
     cdef int64_t rank
     job.zset = zset
     job.moved = moved
+    if position[0] == 0:
+        zset.table = table_settle(zset.table, moved)
     if position[0] & 1 == 0:
         if table_walk(zset.table, position, limit, move_member, &job):
             position[0] = 1
@@ -616,6 +619,7 @@ cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
     return rank >= root.count
 
 
+value_types[<int>ZSET].size = sizeof(Zset)
 value_types[<int>ZSET].free_some = free_some
 value_types[<int>ZSET].copy = copy
 value_types[<int>ZSET].encoding = encoding

@@ -23,10 +23,10 @@ from spineldb.core.session import Session, SessionFlag
 from spineldb.observability.logging import get_log
 
 if TYPE_CHECKING:
+    from spineldb.core.database import Database
     from spineldb.core.dispatch import Command, Dispatcher
     from spineldb.core.effects import Effects
     from spineldb.core.entry import Kind
-    from spineldb.core.keyspace import Database
     from spineldb.engine.context import Context
     from spineldb.engine.reply import Reply
 

@@ -17,9 +17,9 @@ from spineldb.engine.blocking import Outside, Wait
 
 if TYPE_CHECKING:
     from spineldb.config.settings import Settings
+    from spineldb.core.database import Database, View
     from spineldb.core.effects import Effects
     from spineldb.core.entry import Kind
-    from spineldb.core.keyspace import Database, View
     from spineldb.engine.engine import Engine
     from spineldb.engine.reply import Reply
 

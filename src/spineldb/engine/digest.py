@@ -22,7 +22,7 @@ from spineldb.core.streams import Stream
 from spineldb.core.zsets import SortedSet
 
 if TYPE_CHECKING:
-    from spineldb.core.keyspace import Database
+    from spineldb.core.database import Database
 
 EMPTY = bytes(20)
 

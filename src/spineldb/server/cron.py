@@ -45,6 +45,8 @@ class Cron:
         self._unix_ms = unix_ms
         self._timers: dict[str, asyncio.Handle] = {}
         self._aged_ns = clock.ticks_ns()
+        self._most_used = 0  # since memory was last tidied
+        self._tidied = (0, 0)  # memory held and used when that began
         self.commands = Rate()
         self.input_bytes = Rate()
         self.output_bytes = Rate()
@@ -138,12 +140,27 @@ class Cron:
     def _tidy(self, now_ns: int) -> None:
         keyspace = self._engine.keyspace
         keyspace.renew_wheels()
-        held, used = keyspace.committed_memory, keyspace.used_memory
-        if held > used * DEFRAGMENT_RATIO and held - used > DEFRAGMENT_BYTES:
-            keyspace.defragment()
+        self._defragment()
         if now_ns - self._aged_ns > AGEING_SECONDS * 1_000_000_000:
             self._aged_ns = now_ns
             keyspace.age()
+
+    def _defragment(self) -> None:
+        """Have memory tidied that slabs hold in vain, or after much of the data has gone.
+
+        What is gone leaves gaps inside of values as well, which no slab shows. Nothing is begun
+        again while nothing changes.
+        """
+        keyspace = self._engine.keyspace
+        held, used = keyspace.committed_memory, keyspace.used_memory
+        self._most_used = max(self._most_used, used)
+        most = max(held, self._most_used)
+        if keyspace.defragmenting or self._tidied == (held, used):
+            return
+        if most > used * DEFRAGMENT_RATIO and most - used > DEFRAGMENT_BYTES:
+            self._tidied = held, used
+            self._most_used = used
+            keyspace.defragment()
 
     def _expire(self) -> float:
         """Delete keys whose time has passed."""

@@ -1,0 +1,3 @@
+from spineldb.core.work import Work
+
+class Drop(Work): ...
