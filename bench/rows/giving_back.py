@@ -31,7 +31,9 @@ class Form:
     add: str
     remove: str
     sweep: str = ""  # what removes the elements that `remove` has only marked
-    ordered: bool = False  # elements are added in their order
+    lines: int = 1  # of the reply to `add`
+    is_ordered: bool = False  # elements are added in their order
+    stays: bool = False  # a value is there without elements, too
 
 
 FORMS = {
@@ -43,9 +45,15 @@ FORMS = {
         "RPUSH k:{k:012} e:{e:012}",
         "LSET k:{k:012} {i} gone",
         "LREM k:{k:012} 0 gone",
-        ordered=True,
+        is_ordered=True,
     ),
-    "stream": Form(f"XADD k:{{k:012}} 1-{{e}} name {TEN}", "XDEL k:{k:012} 1-{e}", ordered=True),
+    "stream": Form(
+        f"XADD k:{{k:012}} 1-{{e}} name {TEN}",
+        "XDEL k:{k:012} 1-{e}",
+        lines=2,
+        is_ordered=True,
+        stays=True,
+    ),
 }
 TITLES = {
     "string": "keys",
@@ -63,11 +71,22 @@ def requests(form: str, numbers: Iterable[int], size: int) -> Iterator[bytes]:
         yield encode(*form.format(e=number, k=number // size, i=number % size).split())
 
 
-def send(server: Server, form: str, numbers: Sequence[int], size: int) -> None:
-    """Send a request for each element, which are a multiple of the batch."""
+def send(server: Server, form: str, numbers: Sequence[int], size: int, lines: int = 1) -> None:
+    """Send a request for each element, whose reply has so many lines."""
+    whole = len(numbers) - len(numbers) % BATCH
     with server.connect() as client:
-        sent = batches(requests(form, numbers, size), BATCH)
-        saturate([client], sent, [line_counter(client, BATCH)])
+        sent = batches(requests(form, numbers[:whole], size), BATCH)
+        saturate([client], sent, [line_counter(client, BATCH * lines)])
+        for request in requests(form, numbers[whole:], size):
+            client.socket.sendall(request)
+            client.read()
+
+
+def emptied(form: Form, left: Iterable[int], total: int, size: int) -> list[int]:
+    """Return an element of each value that stays although it has none left."""
+    if not form.stays:
+        return []
+    return [value * size for value in sorted({*range(total // size)} - {n // size for n in left})]
 
 
 def given_back(lab: Lab, form: Form, size: int) -> dict[str, Sample]:
@@ -76,19 +95,21 @@ def given_back(lab: Lab, form: Form, size: int) -> dict[str, Sample]:
     size = min(size, total)
     shuffled = Random(1).sample(range(total), total)
     left, gone = shuffled[: total // LEFT_SHARE], shuffled[total // LEFT_SHARE :]
-    added = sorted(shuffled) if form.ordered else shuffled
-    kept = sorted(left) if form.ordered else left
+    empty = emptied(form, left, total, size)
+    if form.is_ordered:
+        shuffled, left = sorted(shuffled), sorted(left)
     with lab.servers() as used, lab.servers() as fresh:
         empty_used = [server.resident_bytes() for server in used]
         empty_fresh = [server.resident_bytes() for server in fresh]
         for server in used:
-            send(server, form.add, added, size)
+            send(server, form.add, shuffled, size, form.lines)
             send(server, form.remove, gone, size)
             if form.sweep:
-                values = range(0, total, size)
-                send(server, form.sweep, [*values, *[0] * (-len(values) % BATCH)], size)
+                send(server, form.sweep, range(0, total, size), size)
         for server in fresh:
-            send(server, form.add, kept, size)
+            send(server, form.add, empty, size, form.lines)
+            send(server, form.remove, empty, size)
+            send(server, form.add, left, size, form.lines)
         time.sleep(lab.seconds(60, 10))
         held, needed = growth(used, empty_used), growth(fresh, empty_fresh)
     return {name: Sample(held[name] / needed[name]) for name in held}

@@ -13,13 +13,13 @@ from spineldb.core.entry cimport load32, store32
 from spineldb.core.pending cimport index_floor, index_insert, index_remove, index_room, slot_at
 from spineldb.core.resp cimport out_array, out_bulk, out_reserve
 from spineldb.core.slab cimport (
+    GRAIN,
     Ref,
     at,
     block_data,
     block_new,
     block_release,
     block_resize,
-    class_size,
     ref_of,
     slab_alloc,
     slab_free,
@@ -37,9 +37,17 @@ cdef uint32_t DEAD_MIN = 16          # deleted records that make a node worth co
 
 # -- a node's memory -------------------------------------------------------------------------------
 
+cdef inline size_t stepped(size_t size) noexcept nogil:
+    """The size that a node is given: eight to a doubling, so that few slabs are needed for few."""
+    cdef size_t step = GRAIN
+    while step * 16 <= size:
+        step *= 2
+    return (size + step - 1) & ~(step - 1)
+
+
 cdef Block* node_new(Slabs* slabs, size_t capacity) noexcept nogil:
     """Memory for a node of at least `capacity` bytes; NULL if there is none."""
-    cdef size_t size = class_size(capacity + sizeof(Block))
+    cdef size_t size = stepped(capacity + sizeof(Block))
     cdef Block* block
     cdef Ref ref
     if capacity > node_room():
@@ -66,7 +74,7 @@ cdef Block* node_resize(Slabs* slabs, Block* block, size_t capacity) noexcept no
     """Give a node another capacity, at least its size. NULL without memory: it is as it was."""
     cdef Block* new
     if block.flags & IN_SLAB:
-        if class_size(capacity + sizeof(Block)) == block.capacity + sizeof(Block):
+        if stepped(capacity + sizeof(Block)) == block.capacity + sizeof(Block):
             return block
     elif capacity > node_room():
         return block_resize(slabs, block, capacity)

@@ -235,9 +235,9 @@ cdef void leaf_put(Leaf* leaf, int index, double score, Ref ref) noexcept nogil:
 
 
 cdef void leaf_move(Leaf* target, int to, const Leaf* source, int start, int count) noexcept nogil:
-    """Copy elements of one leaf into another, whose count is the caller's to correct."""
-    memcpy(leaf_scores(target) + to, leaf_scores(source) + start, count * sizeof(double))
-    memcpy(leaf_refs(target) + to, leaf_refs(source) + start, count * sizeof(Ref))
+    """Copy elements of one leaf into another, or within it, whose count is the caller's to correct."""
+    memmove(leaf_scores(target) + to, leaf_scores(source) + start, count * sizeof(double))
+    memmove(leaf_refs(target) + to, leaf_refs(source) + start, count * sizeof(Ref))
 
 
 cdef struct Child:               # what a node knows of one
@@ -720,11 +720,46 @@ cdef void settle_inner(Tree* tree, Path* path, int64_t* moved) noexcept nogil:
             point_at(tree, path, level, path.refs[level])
 
 
+cdef void fill_leaf(Tree* tree, int64_t rank, Path* path) noexcept nogil:
+    """Fill the leaf of a rank, if it has much room, from those behind it under the same node."""
+    cdef Inner* parent
+    cdef Leaf* leaf
+    cdef Leaf* right
+    cdef Ref ref
+    cdef int level, slot, n
+    while True:
+        path_at(tree, rank, path)
+        level = tree.height - 1
+        leaf = path.leaf
+        if level < 0 or leaf.count >= LEAF_MAX * 3 // 4:
+            return
+        parent = path.nodes[level]
+        slot = path.slots[level]
+        if slot + 1 == parent.count:
+            return
+        ref = inner_children(parent)[slot + 1]
+        right = <Leaf*>at(tree.slabs, ref)
+        n = min(leaf.capacity - leaf.count, <int>right.count)
+        leaf_move(leaf, leaf.count, right, 0, n)
+        leaf.count += <uint16_t>n
+        inner_counts(parent)[slot] = leaf.count
+        if n == right.count:
+            leaf_unlink(tree, right)
+            slab_free(tree.slabs, ref, leaf_bytes(right.capacity))
+            child_gone(tree, path, level, slot + 1)
+        else:
+            leaf_move(right, 0, right, n, right.count - n)
+            right.count -= <uint16_t>n
+            inner_counts(parent)[slot + 1] = right.count
+            inner_scores(parent)[slot + 1] = leaf_scores(right)[0]
+            inner_firsts(parent)[slot + 1] = leaf_refs(right)[0]
+
+
 cdef int tree_defragment(Tree* tree, int64_t rank, int64_t* moved) noexcept nogil:
     cdef Path path
     cdef Ref ref
     cdef Leaf* leaf
-    path_at(tree, rank, &path)
+    fill_leaf(tree, rank, &path)
     settle_inner(tree, &path, moved)
     ref = path.leaf_ref
     if not slab_settle(tree.slabs, &ref, leaf_bytes(path.leaf.capacity), moved):

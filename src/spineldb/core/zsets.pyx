@@ -601,6 +601,7 @@ cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
                     int64_t* moved) except -1:
     """First the members, by the table; then the leaves, by rank (odd positions)."""
     cdef Zset* zset = <Zset*>root
+    cdef size_t used = slabs.used
     cdef Moving job
     cdef int64_t rank
     job.zset = zset
@@ -615,6 +616,7 @@ cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
     while limit > 0 and rank < root.count:
         limit -= 8
         rank += tree_defragment(&zset.tree, rank, moved)
+    root.bytes += slabs.used - used
     position[0] = <uint64_t>rank << 1 | 1
     return rank >= root.count
 
