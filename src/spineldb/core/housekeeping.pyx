@@ -17,7 +17,7 @@ from spineldb.core.entry cimport (
     set_access_clock,
 )
 from spineldb.core.root cimport Root, root_settle, value_types
-from spineldb.core.slab cimport Ref, at, slab_settle
+from spineldb.core.slab cimport Ref, at, slab_cool, slab_settle
 from spineldb.core.store cimport ACCESS_CYCLE
 from spineldb.core.table cimport table_hash, table_walk
 from spineldb.core.wheel cimport wheel_renewal, wheel_renewed
@@ -134,6 +134,7 @@ cdef class Defragment(Walk):
 
     cdef int finish(self) except -1:
         self.store.defragmenting = False
+        slab_cool(self.store.slabs)
         return 0
 
 

@@ -90,6 +90,8 @@ cdef Ref slab_alloc(Slabs* slabs, size_t size) noexcept nogil
 cdef void slab_free(Slabs* slabs, Ref ref, size_t size) noexcept nogil
 # Is the entry in a slab under 75 % used, so that moving it helps to give memory back?
 cdef bint slab_sparse(const Slabs* slabs, Ref ref) noexcept nogil
+# Give back what is kept warm of what was emptied (at most 1 MiB): nothing is going on.
+cdef void slab_cool(Slabs* slabs) noexcept nogil
 # Bytes of memory the slabs hold from the system, counted blocks apart (for INFO's allocator_*).
 cdef size_t slab_committed(const Slabs* slabs) noexcept nogil
 

@@ -562,6 +562,11 @@ cdef bint slab_settle(Slabs* slabs, Ref* ref, size_t size, int64_t* moved) noexc
     return True
 
 
+cdef void slab_cool(Slabs* slabs) noexcept nogil:
+    while warm_discard(slabs):
+        pass
+
+
 cdef size_t slab_committed(const Slabs* slabs) noexcept nogil:
     return (<const State*>slabs.state).held
 
