@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spineldb.core import hot_sets
+from spineldb.core import hot_set_algebra, hot_set_random, hot_sets
 from spineldb.engine.command import (
     ACCESS,
     DELETE,
@@ -115,7 +115,7 @@ def sscan(key: bytes, cursor: bytes, *options: bytes) -> list[bytes | list[bytes
 @family.compiled(
     "SPOP key [count:integer]",
     WRITE | FAST,
-    hot_sets.SPOP_BODY,
+    hot_set_random.SPOP_BODY,
     since="1.0.0",
     key=ACCESS | DELETE,
     added={"3.2.0": "count"},
@@ -132,7 +132,7 @@ def spop(key: bytes, count: bytes = b"") -> bytes | Members | None:
 @family.compiled(
     "SRANDMEMBER key [count:integer]",
     READONLY,
-    hot_sets.SRANDMEMBER_BODY,
+    hot_set_random.SRANDMEMBER_BODY,
     since="1.0.0",
     added={"2.6.0": "count"},
     history=(("2.6.0", "Added the `count` argument."),),
@@ -149,7 +149,7 @@ def srandmember(key: bytes, count: bytes = b"") -> bytes | list[bytes] | None:
 
 
 @family.compiled(
-    "SINTER key [key ...]", READONLY, hot_sets.SINTER_BODY, since="1.0.0", tips=ANY_ORDER
+    "SINTER key [key ...]", READONLY, hot_set_algebra.SINTER_BODY, since="1.0.0", tips=ANY_ORDER
 )
 def sinter(*keys: bytes) -> Members:
     """Return the members that all sets have. O(N*M): N in the smallest set, M sets."""
@@ -158,7 +158,7 @@ def sinter(*keys: bytes) -> Members:
 @family.compiled(
     "SINTERSTORE destination:key key [key ...]",
     WRITE | DENYOOM,
-    hot_sets.SINTERSTORE_BODY,
+    hot_set_algebra.SINTERSTORE_BODY,
     since="1.0.0",
     key=(OW | UPDATE, RO | ACCESS),
 )
@@ -173,7 +173,7 @@ def sinterstore(destination: bytes, *keys: bytes) -> int:
 @family.compiled(
     "SINTERCARD numkeys:integer key [key ...] [LIMIT limit:integer]",
     READONLY,
-    hot_sets.SINTERCARD_BODY,
+    hot_set_algebra.SINTERCARD_BODY,
     since="7.0.0",
 )
 def sintercard(numkeys: bytes, *rest: bytes) -> int:
@@ -184,7 +184,7 @@ def sintercard(numkeys: bytes, *rest: bytes) -> int:
 
 
 @family.compiled(
-    "SUNION key [key ...]", READONLY, hot_sets.SUNION_BODY, since="1.0.0", tips=ANY_ORDER
+    "SUNION key [key ...]", READONLY, hot_set_algebra.SUNION_BODY, since="1.0.0", tips=ANY_ORDER
 )
 def sunion(*keys: bytes) -> Members:
     """Return the members that any set has. O(N) in all members together."""
@@ -193,7 +193,7 @@ def sunion(*keys: bytes) -> Members:
 @family.compiled(
     "SUNIONSTORE destination:key key [key ...]",
     WRITE | DENYOOM,
-    hot_sets.SUNIONSTORE_BODY,
+    hot_set_algebra.SUNIONSTORE_BODY,
     since="1.0.0",
     key=(OW | UPDATE, RO | ACCESS),
 )
@@ -205,7 +205,7 @@ def sunionstore(destination: bytes, *keys: bytes) -> int:
 
 
 @family.compiled(
-    "SDIFF key [key ...]", READONLY, hot_sets.SDIFF_BODY, since="1.0.0", tips=ANY_ORDER
+    "SDIFF key [key ...]", READONLY, hot_set_algebra.SDIFF_BODY, since="1.0.0", tips=ANY_ORDER
 )
 def sdiff(*keys: bytes) -> Members:
     """Return the members of the first set that no other set has. O(N) in all members together."""
@@ -214,7 +214,7 @@ def sdiff(*keys: bytes) -> Members:
 @family.compiled(
     "SDIFFSTORE destination:key key [key ...]",
     WRITE | DENYOOM,
-    hot_sets.SDIFFSTORE_BODY,
+    hot_set_algebra.SDIFFSTORE_BODY,
     since="1.0.0",
     key=(OW | UPDATE, RO | ACCESS),
 )

@@ -1,8 +1,8 @@
 from typing import Self
 
+from spineldb.core.database import Database
 from spineldb.core.dispatch import Command
 from spineldb.core.effects import Effects
-from spineldb.core.database import Database
 from spineldb.core.keyspace import Keyspace
 from spineldb.core.session import Session
 

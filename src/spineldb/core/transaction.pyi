@@ -1,8 +1,8 @@
 import builtins
 from typing import Any, final
 
-from spineldb.core.dispatch import Command
 from spineldb.core.database import Database
+from spineldb.core.dispatch import Command
 
 @final
 class Transaction:

@@ -126,7 +126,7 @@ cdef void tree_at(const Tree* tree, int64_t rank, Spot* spot) noexcept nogil
 # Free leaves, about `limit` of them, and in the end the inner nodes; True once all is gone.
 cdef bint tree_drain(Tree* tree, int64_t limit) noexcept nogil
 # Fill the leaf of the element at `rank` from those behind it if it has become small; move it, and
-# what it is the first leaf of, out of sparse slabs. How many elements of it are left from `rank` on.
+# what it is the first leaf of, out of sparse slabs. How many elements it has from `rank` on.
 cdef int tree_defragment(Tree* tree, int64_t rank, int64_t* moved) noexcept nogil
 # What contradicts the invariants, in words.
 cdef list tree_faults(const Tree* tree, int64_t count)

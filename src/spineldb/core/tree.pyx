@@ -235,7 +235,7 @@ cdef void leaf_put(Leaf* leaf, int index, double score, Ref ref) noexcept nogil:
 
 
 cdef void leaf_move(Leaf* target, int to, const Leaf* source, int start, int count) noexcept nogil:
-    """Copy elements of one leaf into another, or within it, whose count is the caller's to correct."""
+    """Copy elements of one leaf to another or within it; the count is the caller's to correct."""
     memmove(leaf_scores(target) + to, leaf_scores(source) + start, count * sizeof(double))
     memmove(leaf_refs(target) + to, leaf_refs(source) + start, count * sizeof(Ref))
 

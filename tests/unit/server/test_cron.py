@@ -10,6 +10,7 @@ import pytest
 from spineldb.core import strings
 from spineldb.core.effects import RecordingSink
 from spineldb.core.reactor import Reactor
+from spineldb.core.streams import References, Stream
 from spineldb.core.work import CallWork
 from spineldb.engine.engine import Engine
 from spineldb.server.composition import compose
@@ -203,3 +204,25 @@ def test_a_timer_that_fails_is_counted_and_set_again(caplog: pytest.LogCaptureFi
 
     play(scenario)
     assert "housekeeping failed timer=work" in caplog.text
+
+
+def test_memory_is_tidied_when_much_has_gone_and_not_again_while_nothing_changes() -> None:
+    async def scenario(scene: Scene) -> None:
+        keyspace = scene.engine.keyspace
+        stream = Stream(keyspace.databases[0], b"stream")
+        for number in range(40_000):
+            stream.add((1, number), b"name", b"x" * 50)
+        await asyncio.sleep(1)
+        for number in range(40_000):
+            if number % 10:
+                stream.delete((1, number), References.KEEPREF)
+        gaps = keyspace.used_memory
+        await asyncio.sleep(2)
+        assert keyspace.used_memory < gaps * 0.8
+        assert len(stream) == 4000
+        done = keyspace.work.done_count
+        assert done > 0
+        await asyncio.sleep(5)
+        assert keyspace.work.done_count == done
+
+    play(scenario)

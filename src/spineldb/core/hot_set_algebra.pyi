@@ -1,0 +1,9 @@
+from spineldb.core.call import Body
+
+SINTER_BODY: Body
+SINTERSTORE_BODY: Body
+SINTERCARD_BODY: Body
+SUNION_BODY: Body
+SUNIONSTORE_BODY: Body
+SDIFF_BODY: Body
+SDIFFSTORE_BODY: Body
