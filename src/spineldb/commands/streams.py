@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spineldb.core import hot_groups, hot_streams
+from spineldb.core import hot_groups, hot_stream_info, hot_streams
 from spineldb.core.call import NO_REPLY, Deferred
 from spineldb.core.entry import Kind
 from spineldb.engine.command import (
@@ -373,7 +373,7 @@ xinfo = family.container("XINFO", since="5.0.0", help_since="5.0.0")
 @xinfo.compiled(
     "XINFO STREAM key [full-block: FULL [COUNT count:integer]]",
     READONLY,
-    hot_groups.XINFO_STREAM_BODY,
+    hot_stream_info.XINFO_STREAM_BODY,
     since="5.0.0",
     history=(
         ("6.0.0", "Added `FULL`."),
@@ -391,7 +391,7 @@ def xinfo_stream(key: bytes, *words: bytes) -> dict[bytes, Reply]:
 @xinfo.compiled(
     "XINFO GROUPS key",
     READONLY,
-    hot_groups.XINFO_GROUPS_BODY,
+    hot_stream_info.XINFO_GROUPS_BODY,
     since="5.0.0",
     history=(("7.0.0", "Added `entries-read` and `lag`."),),
 )
@@ -402,7 +402,7 @@ def xinfo_groups(key: bytes) -> list[Reply]:
 @xinfo.compiled(
     "XINFO CONSUMERS key group",
     READONLY,
-    hot_groups.XINFO_CONSUMERS_BODY,
+    hot_stream_info.XINFO_CONSUMERS_BODY,
     since="5.0.0",
     tips=UNCERTAIN,
     history=(("7.2.0", "Added `inactive`."),),

@@ -19,6 +19,7 @@ from spineldb.core.resp cimport (
     out_null_array,
     parse_int,
 )
+from spineldb.core.stream_arguments cimport edge_of, id_of, integer_of
 from spineldb.core.streams cimport (
     ACKED,
     Consumer,
@@ -78,19 +79,6 @@ cdef int64_t LIMIT_MOST = 1000000            # entries removed by one trim with 
 
 cdef inline bint is_stream(const uint8_t* entry) noexcept nogil:
     return entry[0] & KIND_MASK == STREAM
-
-
-cdef int64_t integer_of(const Slice* text) except? -1:
-    cdef int64_t value
-    if not parse_int(text.data, text.size, &value):
-        raise errors.NotInteger
-    return value
-
-
-cdef int id_of(const Slice* text, ID* id) except -1:
-    if not parse_id(text.data, text.size, id, 0, True, NULL):
-        raise errors.InvalidStreamId
-    return 0
 
 
 cdef int argument_id(Call call, const ID* id) except -1:
@@ -348,21 +336,6 @@ cdef int xlen(Call call, Slice* argv, int argc) except -1:
     if entry is not NULL and not is_stream(entry):
         return call.refuse(WRONG_TYPE)
     out_int(call.out, 0 if entry is NULL else stream_of(entry).root.count)
-    return 0
-
-
-cdef int edge_of(const Slice* text, bint end, ID* id) except -1:
-    """Read one end of a range; a `(` before it leaves the id itself out."""
-    cdef bint without = text.size > 1 and text.data[0] == c"("
-    if not parse_id(text.data + without, text.size - without, id, LAST if end else 0, without,
-                    NULL):
-        raise errors.InvalidStreamId
-    if without:
-        if end:
-            if not decrement(id):
-                raise errors.IntervalEnd
-        elif not increment(id):
-            raise errors.IntervalStart
     return 0
 
 

@@ -1,0 +1,1 @@
+# No Python names: compiled callers cimport from the header.
