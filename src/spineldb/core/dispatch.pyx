@@ -505,6 +505,7 @@ cdef class Dispatcher(Executor):
             self.effects.begin_within(session.db)
         else:
             self.effects.begin(session.db)
+            self.effects.channels.executing = <PyObject*>session
         self.within_dirty = dirty
         if context.command is not command:
             context.command = command
@@ -535,8 +536,12 @@ cdef class Dispatcher(Executor):
             self.last_ns = monotonic_ns()    # counted when it is answered
         else:
             self.finish(session, request, command, start, pieces)
-        if self.effects.ready and self.depth == 0:
-            self.hooks.ready(self.effects)
+        if self.depth == 0:
+            self.effects.channels.executing = NULL
+            if self.effects.channels.pushes:
+                self.effects.channels.flush()
+            if self.effects.ready:
+                self.hooks.ready(self.effects)
         return 0
 
     cdef int settle_effects(self, Request* request, bint changed) except -1:

@@ -98,7 +98,7 @@ cdef bint read_side(const Slice* word, bint* left) noexcept:
 cdef int tell_new(Call call, Slice* key) except -1:
     """Publish that a key was created, where somebody wants to hear of it."""
     if call.effects.event_mask & EVENT_NEW:
-        call.effects.on_event(call.db.index, EVENT_NEW, b"new", key.data[:key.size])
+        call.effects.tell(call.db.index, EVENT_NEW, b"new", key.data[:key.size])
     return 0
 
 
@@ -554,8 +554,7 @@ cdef int ltrim(Call call, Slice* argv, int argc) except -1:
         list_trim(call.db, &found, first, count - 1 - last)
         return call.changed_value(&argv[1], &found, EVENT_LIST, b"ltrim", removed)
     if call.effects.event_mask & EVENT_LIST:     # Redis tells it all the same; nobody's WATCH fails
-        call.effects.on_event(
-            call.db.index, EVENT_LIST, b"ltrim", argv[1].data[:argv[1].size])
+        call.effects.tell(call.db.index, EVENT_LIST, b"ltrim", argv[1].data[:argv[1].size])
     return 0
 
 
