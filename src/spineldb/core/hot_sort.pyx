@@ -28,7 +28,7 @@ from spineldb.core.keyspace cimport Found
 from spineldb.core.lists cimport list_seek, list_store
 from spineldb.core.numbers cimport parse_weight
 from spineldb.core.resp cimport (
-    Slice, out_array, out_bulk, out_bulk_block, out_int, out_null, parse_int,
+    Slice, out_array, out_bulk, out_bulk_block, out_int, out_null, out_truncate, parse_int,
 )
 from spineldb.core.sets cimport (
     BYTES, INT_TEXT, Member, SetValue, flat_next, layout_of, set_open, set_walk,
@@ -517,6 +517,7 @@ cdef inline void reply_value(Call call, const Slice* value) noexcept:
 
 cdef int reply(Call call, Sorting* sorting, const Item* items, int64_t count) except -1:
     cdef size_t position = call.out.used
+    cdef int pieces = call.out.piece_count
     cdef Slice value
     cdef int64_t i
     cdef int g
@@ -533,8 +534,8 @@ cdef int reply(Call call, Sorting* sorting, const Item* items, int64_t count) ex
         if call.out.failed:
             break
         if call.out.used - position > <size_t>call.keyspace.string_limit:
-            call.out.used = position         # a few words may ask for any number of copies
-            return call.refuse(REPLY_TOO_LARGE)
+            out_truncate(call.out, position, pieces)
+            return call.refuse(REPLY_TOO_LARGE)      # of copies: words ask for any number of them
     return 0
 
 

@@ -291,6 +291,7 @@ cdef bint push_all(Slabs* slabs, ListRoot* root, const Pushed* pushed) noexcept:
     for i in range(pushed.count):
         if not chain_push(&root.chain, slabs, &pushed.values[i], pushed.left):
             chain_drop(&root.chain, slabs, pushed.left, i)
+            settle(root)                     # the ring may have grown
             return False
     settle(root)
     return True

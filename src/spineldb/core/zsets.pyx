@@ -426,9 +426,9 @@ cdef void zset_call_skiplist(uint8_t* entry) noexcept nogil:
     if form_of(entry) == SKIPLIST:
         return                   # do not dirty a page that a snapshot child shares for nothing
     if root is not NULL:
-        root.form = SKIPLIST
+        root.form |= SKIPLIST
     else:
-        (<uint8_t*>entry_value(entry, &size))[PACKED_FORM] = SKIPLIST
+        (<uint8_t*>entry_value(entry, &size))[PACKED_FORM] |= SKIPLIST
 
 
 cdef inline void bound_of(Bound* bound, double score, const char* member,
