@@ -54,6 +54,7 @@ cdef enum:
     KEY_ROOM = 256               # and bytes of a key made from a pattern
     SMALL = 12                   # items that are sorted by insertion
     ALL_FIELDS = 1 << 30         # that a look-up buries
+    LEAST_ELEMENT = 8            # bytes that an element of a result costs at least, with all
 
 cdef int64_t RESULT_MAX = <int64_t>1 << 32       # elements: a list has no room for more
 
@@ -515,6 +516,11 @@ cdef inline void reply_value(Call call, const Slice* value) noexcept:
         out_bulk(call.out, value.data, value.size)
 
 
+cdef inline bint is_too_much(Call call, const Sorting* sorting, size_t size) noexcept:
+    """Do several patterns make a result larger than one value may be? Words could ask for any."""
+    return sorting.get_count > 1 and size > <size_t>call.keyspace.string_limit
+
+
 cdef int reply(Call call, Sorting* sorting, const Item* items, int64_t count) except -1:
     cdef size_t position = call.out.used
     cdef int pieces = call.out.piece_count
@@ -533,9 +539,9 @@ cdef int reply(Call call, Sorting* sorting, const Item* items, int64_t count) ex
                 out_null(call.out, call.protocol)
         if call.out.failed:
             break
-        if call.out.used - position > <size_t>call.keyspace.string_limit:
+        if is_too_much(call, sorting, call.out.used - position):
             out_truncate(call.out, position, pieces)
-            return call.refuse(REPLY_TOO_LARGE)      # of copies: words ask for any number of them
+            return call.refuse(REPLY_TOO_LARGE)
     return 0
 
 
@@ -547,9 +553,13 @@ cdef int store(Call call, Sorting* sorting, const Item* items, int64_t count) ex
     cdef int64_t i
     cdef int g
     cdef int before = 0
+    cdef size_t size = 0
+    cdef bint bounded = not call.keyspace.applying_      # what a primary stored is stored
     cdef Found found
     cdef Slice* value
-    if total > RESULT_MAX:
+    if total > RESULT_MAX or (
+        bounded and is_too_much(call, sorting, <size_t>total * LEAST_ELEMENT)
+    ):
         raise MemoryError
     if total > FEW:
         sorting.result = <Slice*>room(<size_t>total * sizeof(Slice))
@@ -562,7 +572,10 @@ cdef int store(Call call, Sorting* sorting, const Item* items, int64_t count) ex
                 value.data = b""
                 value.size = 0
             value.block = NULL               # the list has a copy of its own
+            size += value.size
             n += 1
+        if bounded and is_too_much(call, sorting, size):
+            raise MemoryError
     if call.find(key, &found) is not NULL:
         before = found.entry[0] & KIND_MASK
     if total:

@@ -143,7 +143,11 @@ def test_a_reply_of_many_copies_is_refused_when_it_becomes_too_long(server: Embe
     words = [word for _ in range(600) for word in ("GET", "x*")]
     assert str(server.ask("SORT", "l", *words)) == "ERR reply exceeds the output buffer limit"
     assert server.ask("PING") == "PONG"
-    assert server.ask("SORT", "l", *words, "STORE", "d") == 1200
+    assert server.ask("SORT", "l", *words, "GET", "x*", "STORE", "d").args == (
+        "OOM the system is out of memory",
+    )
+    assert server.ask("EXISTS", "d") == 0
+    assert server.ask("SORT", "l", *words[:20], "STORE", "d") == 20
     server.check_end()
 
 
