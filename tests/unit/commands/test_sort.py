@@ -271,3 +271,27 @@ def test_a_result_that_finds_no_memory_changes_nothing(size: int) -> None:
             assert stored == sorted(stored, key=lambda one: (len(one), one))
         server.check_end()
     assert number > 1
+
+
+@pytest.mark.parametrize(
+    ("line", "changes"),
+    [
+        ("SORT l STORE d", True),
+        ("SORT missing STORE d", True),
+        ("SORT missing STORE nothing", False),
+        ("SORT l LIMIT 0 0 STORE nothing", False),
+        ("SORT words STORE d", False),
+        ("SORT l", False),
+        ("SORT_RO z", False),
+    ],
+)
+def test_who_watches_learns_of_what_was_stored_or_deleted(line: str, *, changes: bool) -> None:
+    party = Party()
+    writer, watcher = party.join(), party.join()
+    for setup in ("RPUSH l 2 1", "RPUSH words a", "ZADD z 1 1", "SET d x"):
+        writer.say(setup)
+    watcher.say("WATCH d l z nothing")
+    writer.say(line)
+    watcher.say("MULTI")
+    watcher.say("PING")
+    assert watcher.say("EXEC") == (None if changes else ["PONG"])

@@ -179,6 +179,22 @@ def test_what_is_refused_changes_nothing(party: Party, line: str) -> None:
     assert sink.take() == b""
 
 
+@pytest.mark.parametrize(("line", "key", "size"), REFUSED)
+def test_in_a_transaction_it_is_refused_when_it_runs(
+    party: Party, line: str, key: str, size: int
+) -> None:
+    """What was queued before may have changed how much there is to read."""
+    guest = guarded(party, line, LIMIT)
+    refusal = f"aborted: collection size ({size}) exceeds"
+    guest.say("MULTI")
+    for words in (line, f"DEL {key}", line):
+        assert guest.say(words) == "QUEUED"
+    refused, deleted, passed = guest.say("EXEC")
+    assert refusal in str(refused)
+    assert deleted == 1
+    assert "aborted" not in str(passed)
+
+
 def test_every_guarded_command_has_a_case() -> None:
     named = {line.split()[0].lower() for line, _, _ in REFUSED} | {
         line.split()[0].lower() for line in MANY
