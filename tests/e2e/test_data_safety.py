@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -226,14 +227,14 @@ def test_f1_every_command_works_over_a_socket(
     if "XREADGROUP" in line:
         prepared.call("XADD", "x", "2-1", "f", "w")
     try:
-        reply = prepared.call(*line.split())
+        reply: Any = prepared.call(*line.split())
     except ErrorReply as error:
         reply = str(error)
     if line.startswith("XPENDING x g - + 10"):
         assert isinstance(reply[0][2], int)
         reply[0][2] = "a time"
-    if isinstance(reply, list) and line.startswith(("SUNION", "SDIFF", "SINTER")):
-        reply.sort()
+    if expected and line.startswith(("SUNION ", "SDIFF ", "SINTER ")):
+        reply = sorted(reply)
     assert reply == expected
     assert prepared.call("PING") == "PONG"
 

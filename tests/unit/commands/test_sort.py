@@ -99,7 +99,7 @@ def test_large_sets_and_sorted_sets_are_sorted(server: Embedded) -> None:
 
 
 def test_what_is_stored_does_not_depend_on_the_hash_of_a_set() -> None:
-    stored = []
+    stored: list[list[list[bytes]]] = []
     for seed in range(3):
         server = Embedded(seed)
         for at in range(0, 2000, 500):
