@@ -21,6 +21,15 @@ SCORED = " ".join(f"{number} member:{number:03}" for number in range(10))
 LISTS = ("RPUSH {each} " + " ".join(f"element:{number:02}" for number in range(10)),)
 ONE_LIST = ("RPUSH l {member}",)
 ZSETS = (f"ZADD {{each}} {SCORED}",)
+UNSORTED = " ".join(str(number * 7919 % 100_000) for number in range(3, 13))
+NUMBER_LISTS = (f"RPUSH {{each}} {UNSORTED}",)
+NUMBER_SETS = (f"SADD {{each}} {UNSORTED}",)
+NUMBER_ZSETS = ("ZADD {each}" + "".join(f" {n} {word}" for n, word in enumerate(UNSORTED.split())),)
+WEIGHED = (
+    *NUMBER_LISTS,
+    "MSET" + "".join(f" w:{number} -{number}" for number in UNSORTED.split()),
+    *(f"HSET h:{number} f -{number} g x" for number in UNSORTED.split()),
+)
 TWO_ZSETS = (*ZSETS, "ZADD other 1 member:003 2 member:007 3 member:011 4 member:012")
 
 
@@ -217,6 +226,22 @@ KEY_COMMANDS = (
     Command("SCAN", "SCAN 0 COUNT 10", commands=40_000, is_varying=True),
     Command("SCAN MATCH", "SCAN 0 MATCH *7 COUNT 10", commands=40_000, is_varying=True),
     Command("SCAN TYPE", "SCAN 0 TYPE string COUNT 10", commands=40_000, is_varying=True),
+    Command("SORT (10)", "SORT {key}", NUMBER_LISTS, commands=30_000),
+    Command("SORT (10), a set", "SORT {key}", NUMBER_SETS, commands=30_000),
+    Command("SORT (10), a sorted set", "SORT {key}", NUMBER_ZSETS, commands=30_000),
+    Command("SORT (10) ALPHA DESC", "SORT {key} ALPHA DESC", NUMBER_LISTS, commands=30_000),
+    Command(
+        "SORT (10) BY LIMIT 3", "SORT {key} BY w:* LIMIT 0 3", WEIGHED, keys=10_000, commands=30_000
+    ),
+    Command(
+        "SORT (10) BY GET, hashes",
+        "SORT {key} BY h:*->f GET # GET h:*->g",
+        WEIGHED,
+        keys=10_000,
+        commands=30_000,
+    ),
+    Command("SORT (10) STORE", "SORT {key} STORE d", NUMBER_LISTS, commands=30_000),
+    Command("SORT_RO (10)", "SORT_RO {key}", NUMBER_LISTS, commands=30_000),
     Command("SWAPDB", "SWAPDB 0 1"),
     Command("TOUCH", "TOUCH {key}"),
     Command("TTL", "TTL {key}", DEADLINES),

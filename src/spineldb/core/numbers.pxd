@@ -15,6 +15,9 @@ cdef int format_double(double value, char* out) noexcept nogil
 
 # Read the whole text as a double; False if it is none, is not a number or is out of range.
 cdef bint parse_double(const char* text, size_t size, double* value) noexcept nogil
+# Read what SORT sorts by: decimal only, it ends at a NUL, none at all is 0; what is out of range
+# is infinite or 0.
+cdef bint parse_weight(const char* text, size_t size, double* value) noexcept nogil
 
 # Add two numbers as INCRBYFLOAT does, in an 80-bit long double; write the sum and its size.
 cdef Sum add_long_double(

@@ -242,6 +242,27 @@ cdef bint parse_double(const char* text, size_t size, double* value) noexcept no
     return not (c_errno.errno == c_errno.ERANGE and (isinf(value[0]) or value[0] == 0))
 
 
+cdef bint parse_weight(const char* text, size_t size, double* value) noexcept nogil:
+    cdef char[LONG_DOUBLE_TEXT] copy
+    cdef char* end
+    cdef size_t i
+    value[0] = 0
+    if size and not is_float_start(text[0]):
+        return False
+    for i in range(size):
+        if i == LONG_DOUBLE_TEXT - 1 or text[i] == c'x' or text[i] == c'X':
+            return False
+        copy[i] = text[i]
+        if text[i] == 0:
+            size = i
+            break
+    if size == 0:
+        return True
+    copy[size] = 0
+    value[0] = spinel_strtod(copy, &end)
+    return end == copy + size and not isnan(value[0])
+
+
 cdef bint parse_long_double(const char* text, size_t size, long double* value) noexcept nogil:
     cdef char[LONG_DOUBLE_TEXT] copy
     cdef char* end
