@@ -86,6 +86,7 @@ def compiled(command: Command) -> Compiled:
         command.body,
         max(command.first_key, 0),
         subcommands or None,
+        command.at_once,
     )
     made.flag(
         writes=Flag.WRITE in command.flags,
