@@ -548,7 +548,6 @@ cdef class Reader:
         cdef Found found
         cdef uint8_t* entry
         cdef Reading* one
-        cdef bint again = self.call.client.waiting is not None
         if self.n <= SOME_STREAMS:
             self.streams = self.some
         else:
@@ -560,9 +559,7 @@ cdef class Reader:
             one.key = self.keys[i]
             entry = self.call.read(&one.key, &found)
             if entry is not NULL and not is_stream(entry):
-                if not again or self.grouped:
-                    raise errors.WrongType
-                entry = NULL                 # who waits for a stream goes on waiting
+                raise errors.WrongType
             one.stream = NULL if entry is NULL else stream_of(entry)
             if self.grouped:
                 if one.stream is not NULL:
