@@ -115,9 +115,10 @@ cdef void out_position(Call call, double longitude, double latitude) noexcept:
 # -- GEOADD ----------------------------------------------------------------------------------------
 
 cdef int geoadd(Call call, Slice* argv, int argc) except -1:
-    cdef double[AT_ONCE] few
-    cdef double* scores = few
+    cdef Item[AT_ONCE] few
+    cdef Item* items = few
     cdef double x, y
+    cdef Slice* place
     cdef int conditions = 0
     cdef bint count_moved = False
     cdef int first = 2
@@ -136,25 +137,27 @@ cdef int geoadd(Call call, Slice* argv, int argc) except -1:
     if (argc - first) % 3 or count == 0 or (conditions & ONLY_NEW and conditions & ONLY_OLD):
         return call.refuse(SYNTAX)
     if count > AT_ONCE:
-        scores = <double*>malloc(<size_t>count * sizeof(double))
-        if scores is NULL:
+        items = <Item*>malloc(<size_t>count * sizeof(Item))
+        if items is NULL:
             raise MemoryError
     try:
         for i in range(count):
-            read_position(&argv[first + 3 * i], &argv[first + 3 * i + 1], &x, &y)
-            scores[i] = geo_score(x, y)
-        return add(call, argv, first, scores, count, conditions, count_moved)
+            place = &argv[first + 3 * i]
+            read_position(&place[0], &place[1], &x, &y)
+            items[i].score = geo_score(x, y)
+            items[i].member = place[2].data
+            items[i].size = place[2].size
+        return add(call, argv, first, items, count, conditions, count_moved)
     finally:
-        if scores is not few:
-            free(scores)
+        if items is not few:
+            free(items)
 
 
-cdef int add(Call call, Slice* argv, int first, const double* scores, int count, int conditions,
+cdef int add(Call call, Slice* argv, int first, const Item* items, int count, int conditions,
              bint count_moved) except -1:
-    """Add the members that stand two words behind `argv[first]`, in steps of three."""
+    """Add members to the set at `argv[1]`; before `argv[first]` stand the options."""
     cdef Found found
     cdef Slice* key = &argv[1]
-    cdef Slice* member
     cdef uint8_t* entry = call.first(key, &found)
     cdef double result
     cdef int64_t added = 0
@@ -165,20 +168,20 @@ cdef int add(Call call, Slice* argv, int first, const double* scores, int count,
         return call.refuse(WRONG_TYPE)
     try:
         for i in range(count):
-            member = &argv[first + 3 * i + 2]
-            outcome = zset_add(call.db, &found, key.data, key.size, scores[i], member.data,
-                               member.size, conditions, form, &result)
+            outcome = zset_add(
+                call.db, &found, key.data, key.size, items[i].score, items[i].member,
+                items[i].size, conditions, form, &result)
             added += outcome == ADDED
             moved += outcome == MOVED
     except MemoryError:
-        tell(call, argv, first, scores, count, added + moved)
+        tell(call, argv, first, items, count, added + moved)
         raise
-    tell(call, argv, first, scores, count, added + moved)
+    tell(call, argv, first, items, count, added + moved)
     out_int(call.out, added + moved if count_moved else added)
     return 0
 
 
-cdef int tell(Call call, Slice* argv, int first, const double* scores, int count,
+cdef int tell(Call call, Slice* argv, int first, const Item* items, int count,
               int64_t changes) except -1:
     """Say that members were added or moved: a ZADD with their scores is propagated."""
     cdef int i
@@ -192,8 +195,8 @@ cdef int tell(Call call, Slice* argv, int first, const double* scores, int count
     for i in range(1, first):
         call.effects.argument(argv[i].data, argv[i].size)
     for i in range(count):
-        call.effects.argument_int(<int64_t>scores[i])
-        call.effects.argument(argv[first + 3 * i + 2].data, argv[first + 3 * i + 2].size)
+        call.effects.argument_int(<int64_t>items[i].score)
+        call.effects.argument(items[i].member, items[i].size)
     return 0
 
 

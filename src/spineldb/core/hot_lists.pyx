@@ -194,6 +194,11 @@ cdef int rpop(Call call, Slice* argv, int argc) except -1:
     return pop(call, argv, argc, False)
 
 
+cdef inline bint is_timeout(const Slice* text) noexcept:
+    cdef int64_t ms
+    return parse_timeout(text.data, text.size, &ms)
+
+
 cdef struct Taking:              # what LMPOP and BLMPOP ask for
     int first, stop              # where the keys stand
     bint left
@@ -232,6 +237,17 @@ cdef bint read_taking(Call call, Slice* argv, int argc, int at, Taking* taking) 
     return True
 
 
+cdef int tell_pop(Call call, Slice* key, bint left, int64_t count) except -1:
+    """Have a pop of one of several lists propagated, before it is done; `count` 0: without one."""
+    if call.effects.feeding:
+        call.effects.command(3 if count else 2)
+        call.effects.argument(b"LPOP" if left else b"RPOP", 4)
+        call.effects.argument(key.data, key.size)
+        if count:
+            call.effects.argument_int(count)
+    return 0
+
+
 cdef int take(Call call, Slice* argv, const Taking* taking) except -1:
     """Pop from the first list there is: answer key and elements, or leave it unanswered."""
     cdef Found found
@@ -246,15 +262,10 @@ cdef int take(Call call, Slice* argv, const Taking* taking) except -1:
             return call.refuse(WRONG_TYPE)
         used(call, entry)
         count = min(taking.count, list_count(entry))
+        tell_pop(call, &argv[i], taking.left, count)
         out_array(call.out, 2)
         out_bulk(call.out, argv[i].data, argv[i].size)
-        pop_many(call, &argv[i], &found, taking.left, count)
-        if call.effects.feeding:
-            call.effects.command(3)
-            call.effects.argument(b"LPOP" if taking.left else b"RPOP", 4)
-            call.effects.argument(argv[i].data, argv[i].size)
-            call.effects.argument_int(count)
-        return 0
+        return pop_many(call, &argv[i], &found, taking.left, count)
     return UNANSWERED
 
 
@@ -267,10 +278,9 @@ cdef int lmpop(Call call, Slice* argv, int argc) except -1:
 
 cdef int blmpop(Call call, Slice* argv, int argc) except -1:
     cdef Taking taking
-    cdef int64_t ms
     if not read_taking(call, argv, argc, 2, &taking):
         return 0
-    if not parse_timeout(argv[1].data, argv[1].size, &ms):
+    if not is_timeout(&argv[1]):
         return UNANSWERED
     return take(call, argv, &taking)
 
@@ -279,9 +289,8 @@ cdef int pop_waiting(Call call, Slice* argv, int argc, bint left) except -1:
     """Pop one element from the first list there is, or leave the request unanswered."""
     cdef Found found
     cdef uint8_t* entry
-    cdef int64_t ms
     cdef int i
-    if not parse_timeout(argv[argc - 1].data, argv[argc - 1].size, &ms):
+    if not is_timeout(&argv[argc - 1]):
         return UNANSWERED
     for i in range(1, argc - 1):
         entry = call.first(&argv[1], &found) if i == 1 else call.find(&argv[i], &found)
@@ -290,14 +299,10 @@ cdef int pop_waiting(Call call, Slice* argv, int argc, bint left) except -1:
         if not is_list(entry):
             return call.refuse(WRONG_TYPE)
         used(call, entry)
+        tell_pop(call, &argv[i], left, 0)
         out_array(call.out, 2)
         out_bulk(call.out, argv[i].data, argv[i].size)
-        pop_one(call, &argv[i], &found, left)
-        if call.effects.feeding:
-            call.effects.command(2)
-            call.effects.argument(b"LPOP" if left else b"RPOP", 4)
-            call.effects.argument(argv[i].data, argv[i].size)
-        return 0
+        return pop_one(call, &argv[i], &found, left)
     return UNANSWERED
 
 
@@ -311,12 +316,17 @@ cdef int brpop(Call call, Slice* argv, int argc) except -1:
 
 # -- from one list to another ----------------------------------------------------------------------
 
-cdef int move(Call call, Slice* argv, bint from_left, bint to_left) except -1:
-    """Move an element and answer it: 1. 0: an error was answered; UNANSWERED: there is no list."""
+cdef int move(Call call, Slice* argv, bint from_left, bint to_left, const char* name=NULL,
+              size_t size=0, int words=0) except -1:
+    """Move an element and answer it, or leave it unanswered without a list.
+
+    With a `name` that is what is propagated, with so many of the request's words behind it.
+    """
     cdef Found found, place
     cdef uint8_t* target
     cdef uint8_t* entry = call.first(&argv[1], &found)
     cdef Slice value
+    cdef int i
     if entry is NULL:
         return UNANSWERED
     if not is_list(entry):
@@ -327,6 +337,11 @@ cdef int move(Call call, Slice* argv, bint from_left, bint to_left) except -1:
     used(call, entry)
     if target is not NULL:
         used(call, target)
+    if name is not NULL and call.effects.feeding:
+        call.effects.command(1 + words)
+        call.effects.argument(name, size)
+        for i in range(1, 1 + words):
+            call.effects.argument(argv[i].data, argv[i].size)
     list_end(call.db, entry, from_left, &value)
     reply_element(call, &value)
     list_move(
@@ -334,8 +349,7 @@ cdef int move(Call call, Slice* argv, bint from_left, bint to_left) except -1:
     if target is NULL:
         tell_new(call, &argv[2])
     call.changed(&argv[2], EVENT_LIST, push_event(to_left), 0)
-    call.changed_value(&argv[1], &found, EVENT_LIST, pop_event(from_left), 1)
-    return 1
+    return call.changed_value(&argv[1], &found, EVENT_LIST, pop_event(from_left), 1)
 
 
 cdef int lmove(Call call, Slice* argv, int argc) except -1:
@@ -353,31 +367,19 @@ cdef int rpoplpush(Call call, Slice* argv, int argc) except -1:
     return 0
 
 
-cdef int move_waiting(Call call, Slice* argv, int argc, const char* name, size_t size,
-                      bint from_left, bint to_left) except -1:
-    """Move if there is something to move; propagated under another name, without the timeout."""
-    cdef int64_t ms
-    cdef int i, outcome
-    if not parse_timeout(argv[argc - 1].data, argv[argc - 1].size, &ms):
-        return UNANSWERED
-    outcome = move(call, argv, from_left, to_left)
-    if outcome == 1 and call.effects.feeding:
-        call.effects.command(argc - 1)
-        call.effects.argument(name, size)
-        for i in range(1, argc - 1):
-            call.effects.argument(argv[i].data, argv[i].size)
-    return UNANSWERED if outcome == UNANSWERED else 0
-
-
 cdef int blmove(Call call, Slice* argv, int argc) except -1:
     cdef bint from_left, to_left
     if not read_side(&argv[3], &from_left) or not read_side(&argv[4], &to_left):
         return call.refuse(SYNTAX)
-    return move_waiting(call, argv, argc, b"LMOVE", 5, from_left, to_left)
+    if not is_timeout(&argv[5]):
+        return UNANSWERED
+    return move(call, argv, from_left, to_left, b"LMOVE", 5, 4)
 
 
 cdef int brpoplpush(Call call, Slice* argv, int argc) except -1:
-    return move_waiting(call, argv, argc, b"RPOPLPUSH", 9, False, True)
+    if not is_timeout(&argv[3]):
+        return UNANSWERED
+    return move(call, argv, False, True, b"RPOPLPUSH", 9, 2)
 
 
 # -- reading ---------------------------------------------------------------------------------------
