@@ -232,15 +232,15 @@ KEY_COMMANDS = (
 )
 
 LIST_COMMANDS = (
-    Command("BLMOVE", "BLMOVE {key} {key} LEFT RIGHT 1", LISTS, commands=40_000),
+    Command("BLMOVE", "BLMOVE {key} {key} LEFT RIGHT 1", LISTS, is_rebuilt=True),
     Command("BLMPOP", "BLMPOP 1 1 {each} LEFT", LISTS, commands=40_000),
     Command("BLPOP", "BLPOP {each} 1", LISTS),
     Command("BRPOP", "BRPOP {each} 1", LISTS),
-    Command("BRPOPLPUSH", "BRPOPLPUSH {key} {key} 1", LISTS, commands=40_000),
+    Command("BRPOPLPUSH", "BRPOPLPUSH {key} {key} 1", LISTS, is_rebuilt=True),
     Command("LINDEX", "LINDEX {key} 5", LISTS),
     Command("LINSERT", "LINSERT {key} BEFORE element:05 {value}", LISTS, is_rebuilt=True),
     Command("LLEN", "LLEN {key}", LISTS),
-    Command("LMOVE", "LMOVE {key} {key} LEFT RIGHT", LISTS),
+    Command("LMOVE", "LMOVE {key} {key} LEFT RIGHT", LISTS, is_rebuilt=True),
     Command("LMOVE, another", "LMOVE {each} {fresh} LEFT RIGHT", LISTS),
     Command("LMPOP", "LMPOP 1 {each} LEFT", LISTS),
     Command("LMPOP (3)", "LMPOP 1 {each} RIGHT COUNT 3", LISTS),
@@ -256,7 +256,7 @@ LIST_COMMANDS = (
     Command("LTRIM", "LTRIM {each} 1 -2", LISTS),
     Command("RPOP", "RPOP {each}", LISTS),
     Command("RPOP (3)", "RPOP {each} 3", LISTS),
-    Command("RPOPLPUSH", "RPOPLPUSH {key} {key}", LISTS),
+    Command("RPOPLPUSH", "RPOPLPUSH {key} {key}", LISTS, is_rebuilt=True),
     Command("RPUSH, new key", "RPUSH {fresh} {value}", NOTHING),
     Command("RPUSH (10), new key", "RPUSH {fresh}" + " {value}" * 10, NOTHING, commands=30_000),
     Command("RPUSHX", "RPUSHX {key} {value}", LISTS, is_rebuilt=True),

@@ -27,6 +27,7 @@ from spineldb.engine.reply import NULL_ARRAY
 if TYPE_CHECKING:
     from spineldb.engine.blocking import Wait
     from spineldb.engine.context import Context
+    from spineldb.engine.reply import Reply
 
 family = Family("list")
 
@@ -274,7 +275,7 @@ def ltrim(key: bytes, start: bytes, stop: bytes) -> str:
 @family.command(
     "BLPOP key [key ...] timeout:double",
     WRITE | BLOCKING,
-    at_once=hot_lists.BLPOP_BODY,
+    quick=hot_lists.BLPOP_BODY,
     since="2.0.0",
     keys=Keys(1, -2),
     key=ACCESS | DELETE,
@@ -292,7 +293,7 @@ def blpop(ctx: Context, *words: bytes) -> Wait:
 @family.command(
     "BRPOP key [key ...] timeout:double",
     WRITE | BLOCKING,
-    at_once=hot_lists.BRPOP_BODY,
+    quick=hot_lists.BRPOP_BODY,
     since="2.0.0",
     keys=Keys(1, -2),
     key=ACCESS | DELETE,
@@ -311,7 +312,7 @@ def brpop(ctx: Context, *words: bytes) -> Wait:
     "BLMPOP timeout:double numkeys:integer key [key ...] <where: LEFT | RIGHT> "
     "[COUNT count:integer]",
     WRITE | BLOCKING,
-    at_once=hot_lists.BLMPOP_BODY,
+    quick=hot_lists.BLMPOP_BODY,
     since="7.0.0",
     keys=Counted(2),
     key=ACCESS | DELETE,
@@ -329,7 +330,7 @@ def blmpop(ctx: Context, timeout: bytes, numkeys: bytes, *words: bytes) -> Wait:
     "BLMOVE source:key destination:key <wherefrom: LEFT | RIGHT> <whereto: LEFT | RIGHT> "
     "timeout:double",
     WRITE | DENYOOM | BLOCKING,
-    at_once=hot_lists.BLMOVE_BODY,
+    quick=hot_lists.BLMOVE_BODY,
     since="6.2.0",
     key=(ACCESS | DELETE, INSERT),
 )
@@ -338,13 +339,13 @@ def blmove(ctx: Context, *words: bytes) -> Wait:
 
     Returns the element; null after `timeout` seconds, 0 being for ever. Propagated as LMOVE. O(1).
     """
-    return _wait(ctx, words[:1], words[-1])
+    return _wait(ctx, words[:1], words[-1], at_once=None)
 
 
 @family.command(
     "BRPOPLPUSH source:key destination:key timeout:double",
     WRITE | DENYOOM | BLOCKING,
-    at_once=hot_lists.BRPOPLPUSH_BODY,
+    quick=hot_lists.BRPOPLPUSH_BODY,
     since="2.2.0",
     key=(ACCESS | DELETE, INSERT),
     history=(DOUBLE,),
@@ -357,9 +358,11 @@ def brpoplpush(ctx: Context, source: bytes, destination: bytes, timeout: bytes) 
     O(1).
     """
     del destination
-    return _wait(ctx, (source,), timeout)
+    return _wait(ctx, (source,), timeout, at_once=None)
 
 
-def _wait(ctx: Context, keys: tuple[bytes, ...], timeout: bytes) -> Wait:
+def _wait(
+    ctx: Context, keys: tuple[bytes, ...], timeout: bytes, at_once: Reply = NULL_ARRAY
+) -> Wait:
     """Wait for a list under one of the keys: the core has found none."""
-    return ctx.wait(keys, arguments.timeout(timeout), NULL_ARRAY, kind=Kind.LIST)
+    return ctx.wait(keys, arguments.timeout(timeout), NULL_ARRAY, kind=Kind.LIST, at_once=at_once)

@@ -155,7 +155,7 @@ def xsetid(key: bytes, last_id: bytes, *words: bytes) -> str:
     "XREAD [COUNT count:integer] [BLOCK milliseconds:integer] STREAMS "
     "<streams: key [key ...] id [id ...]>",
     READONLY | BLOCKING,
-    at_once=hot_streams.XREAD_BODY,
+    quick=hot_streams.XREAD_BODY,
     since="5.0.0",
     keys=After("STREAMS", 1, -1, 2),
     key=ACCESS,
@@ -173,7 +173,7 @@ def xread(ctx: Context, *words: bytes) -> Wait:
     "XREADGROUP GROUP <group-block: group consumer> [COUNT count:integer] "
     "[BLOCK milliseconds:integer] [NOACK] STREAMS <streams: key [key ...] id [id ...]>",
     WRITE | BLOCKING,
-    at_once=hot_streams.XREADGROUP_BODY,
+    quick=hot_streams.XREADGROUP_BODY,
     since="5.0.0",
     keys=After("STREAMS", 4, -1, 2),
     key=RO | ACCESS,

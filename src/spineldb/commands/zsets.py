@@ -341,7 +341,7 @@ def wait(ctx: Context, keys: tuple[bytes, ...], timeout: bytes) -> Wait:
 @family.command(
     "BZPOPMIN key [key ...] timeout:double",
     WRITE | BLOCKING | FAST,
-    at_once=hot_zsets.BZPOPMIN_BODY,
+    quick=hot_zsets.BZPOPMIN_BODY,
     since="5.0.0",
     key=POPPED,
     history=FRACTIONS,
@@ -357,7 +357,7 @@ def bzpopmin(ctx: Context, *keys_and_timeout: bytes) -> Wait:
 @family.command(
     "BZPOPMAX key [key ...] timeout:double",
     WRITE | BLOCKING | FAST,
-    at_once=hot_zsets.BZPOPMAX_BODY,
+    quick=hot_zsets.BZPOPMAX_BODY,
     since="5.0.0",
     key=POPPED,
     history=FRACTIONS,
@@ -373,7 +373,7 @@ def bzpopmax(ctx: Context, *keys_and_timeout: bytes) -> Wait:
 @family.command(
     "BZMPOP timeout:double numkeys:integer key [key ...] <where: MIN | MAX> [COUNT count:integer]",
     WRITE | BLOCKING,
-    at_once=hot_zsets.BZMPOP_BODY,
+    quick=hot_zsets.BZMPOP_BODY,
     since="7.0.0",
     key=POPPED,
 )

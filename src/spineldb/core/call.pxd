@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from spineldb.core.effects cimport Effects
 from spineldb.core.keyspace cimport Database, Found, Keyspace
 from spineldb.core.resp cimport Output, Request, Slice
-from spineldb.core.session cimport Session
+from spineldb.core.session cimport Executor, Session
 
 cdef enum:
     TOGETHER = 16                # keys of one request that are fetched at once
@@ -16,6 +16,7 @@ cdef class Call:
     cdef readonly Session client
     cdef readonly Database db
     cdef readonly object command             # dispatch.Command
+    cdef Executor executor                   # dispatch.Dispatcher, for what runs commands itself
     cdef uint64_t[TOGETHER] hashes           # of the keys that were fetched ahead
     cdef public int64_t hits, misses         # keyspace_hits, keyspace_misses
     cdef Request* request                    # NULL when the arguments are not in an input buffer
@@ -58,7 +59,7 @@ cdef enum:
     UNANSWERED = -2              # by a body that has written nothing: the client may have to wait
 
 # A compiled body: writes the whole reply to `call.out`. `argv[0]` is the command's name. One that is
-# declared as `at_once` may return UNANSWERED; the Python body then says what is waited for.
+# declared as `quick` may return UNANSWERED; the Python body then says what is waited for.
 ctypedef int (*BodyFunction)(Call call, Slice* argv, int argc) except -1
 
 cdef class Body:

@@ -176,7 +176,7 @@ class Facts(TypedDict, total=False):
     """What a declaration may say beside the usage line and the flags."""
 
     since: Required[str]  # the version that brought the command
-    at_once: CoreBody  # answers where nothing has to be waited for, before the function is called
+    quick: CoreBody  # answers where nothing has to be waited for, before the function is called
     key: KeyFlag | tuple[KeyFlag, ...]  # what is done to the keys: one for all, or one per spec
     keys: Place | tuple[Place, ...]  # where the keys are, when the usage line does not show it
     extract: Extractor  # finds keys that no spec describes
@@ -211,7 +211,7 @@ class Command:
     since: str
     body: object  # a function, or what the core offers; None: only subcommands
     compiled: bool = False
-    at_once: CoreBody | None = None  # what the core does where nothing is waited for
+    quick: CoreBody | None = None  # what the core does where nothing is waited for
     complexity: str | None = None
     tips: tuple[str, ...] = ()
     history: tuple[tuple[str, str], ...] = ()
@@ -445,7 +445,7 @@ def _command(
         summary=summary,
         since=facts["since"],
         body=function,
-        at_once=facts.get("at_once"),
+        quick=facts.get("quick"),
         complexity=facts.get("complexity", complexity),
         tips=facts.get("tips", ()),
         history=tuple(facts.get("history", ())),

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from spineldb.commands import FAMILIES
 from spineldb.core.effects import RecordingSink
+from spineldb.engine.command import CommandTable, Flag
 from tests.support.several import NOTHING, Party
 
 FULL = [
@@ -74,6 +76,26 @@ def test_what_is_not_there_is_waited_for_and_the_core_answers_the_re_run(
     assert writer.say(f"RENAME away {key}") == "OK"
     assert waiter.hear() == reply
     assert party.engine.blocking.blocked_clients == 0
+
+
+@pytest.mark.parametrize(("line", "reply", "told", "key"), AT_ONCE, ids=IDS)
+def test_nobody_waits_in_a_transaction(
+    party: Party, line: str, reply: Any, told: str, key: str
+) -> None:
+    del told
+    session = party.join()
+    for request in ("MULTI", line.format(key), f"DEL {key}", line.format(key)):
+        session.say(request)
+    assert session.say("EXEC")[::2] == [reply, None]
+    assert party.engine.blocking.blocked_clients == 0
+
+
+def test_only_commands_that_may_wait_have_two_bodies() -> None:
+    table = CommandTable(FAMILIES)
+    quick = {command.name for command in table.everything() if command.quick is not None}
+    blocking = {name for name, command in table.items() if Flag.BLOCKING in command.flags}
+    assert quick
+    assert quick <= blocking
 
 
 @pytest.mark.parametrize(
