@@ -55,6 +55,9 @@ cdef int hash_bury_named(Effects effects, Database db, Found* found, const Slice
                          int count) except -1
 # A field was asked to expire, if only in vain: OBJECT ENCODING tells.
 cdef void hash_ask_deadlines(uint8_t* entry) noexcept
+# Pairs were stored, `new` of them under new names, and deleted again: it also tells of that.
+cdef void hash_note_size(Database db, uint8_t* entry, const Slice* pairs, int count,
+                         int new) noexcept
 
 cdef struct Packed:              # a packed hash while it is changed
     int count

@@ -730,14 +730,9 @@ cdef int64_t hash_set(Database db, Found* found, const Slice* key, const Slice* 
 
 cdef void settle(Database db, Found* found, int64_t before, int64_t due) noexcept:
     """Keep the sums after a change; remember that a threshold was passed."""
-    cdef size_t size
-    cdef Root* root = entry_root(found.entry)
     cdef int64_t count = <int64_t>value_size_of(found.entry)
     if count > db.keyspace.hash_max_listpack_entries:
-        if root is not NULL:
-            root.form |= LARGE
-        else:
-            (<uint8_t*>entry_value(found.entry, &size))[PACKED_FORM] |= LARGE
+        add_form(found.entry, LARGE)
     if count != before:
         db.recount(found.entry, before)
     db.field_deadlines += (next_deadline(found.entry) >= 0) - (due >= 0)
@@ -899,12 +894,24 @@ cdef void editing_undo(Editing* editing) noexcept:
 
 
 cdef void hash_ask_deadlines(uint8_t* entry) noexcept:
+    add_form(entry, ASKED)
+
+
+cdef void hash_note_size(Database db, uint8_t* entry, const Slice* pairs, int count,
+                         int new) noexcept:
+    if is_large(db, pairs, count) or (
+        <int64_t>value_size_of(entry) + new > db.keyspace.hash_max_listpack_entries
+    ):
+        add_form(entry, LARGE)
+
+
+cdef void add_form(uint8_t* entry, uint8_t form) noexcept:
     cdef size_t size
     cdef Root* root = entry_root(entry)
     if root is not NULL:
-        root.form |= ASKED
+        root.form |= form
     else:
-        (<uint8_t*>entry_value(entry, &size))[PACKED_FORM] |= ASKED
+        (<uint8_t*>entry_value(entry, &size))[PACKED_FORM] |= form
 
 
 cdef struct Visiting:

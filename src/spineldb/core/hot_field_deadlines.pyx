@@ -11,7 +11,8 @@ from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_HASH
 from spineldb.core.hashes cimport (
     KEEP_DEADLINE, NO_DEADLINE, Editing, Field, editing_begin, editing_deadline, editing_delete,
-    editing_end, editing_find, hash_ask_deadlines, hash_get, hash_set,
+    editing_end, editing_find, hash_ask_deadlines, hash_get, hash_note_size,
+    hash_set,
 )
 from spineldb.core.hot_hashes cimport find_hash, hash_to_write, read_hash, reply_field
 from spineldb.core.keyspace cimport Found
@@ -410,35 +411,37 @@ cdef int hgetex(Call call, Slice* argv, int argc) except -1:
     if there == 0:
         reply_missing(call, argc - at)
         return 0
-    for i in range(at, argc):
-        if hash_get(call.db, found.entry, argv[i].data, argv[i].size, &field):
-            reply_field(call, &field)
-        else:
-            out_null(call.out, call.protocol)
     if deadline == KEEP_DEADLINE:
+        for i in range(at, argc):
+            if hash_get(call.db, found.entry, argv[i].data, argv[i].size, &field):
+                reply_field(call, &field)
+            else:
+                out_null(call.out, call.protocol)
         return 0
     hash_ask_deadlines(found.entry)
     touch_none(&touched, argc - at)
     try:
-        change_each(call, &found, argv + at, argc - at, deadline, &touched)
+        get_each(call, &found, argv + at, argc - at, deadline, &touched)
         announce(call, &argv[1], &found, &touched, deadline, has_passed(call, deadline))
     finally:
         forget_touched(&touched)
     return 0
 
 
-cdef int change_each(Call call, Found* found, const Slice* fields, int count, int64_t deadline,
-                     Touched* touched) except -1:
-    """Give those that exist a deadline, or take theirs away."""
+cdef int get_each(Call call, Found* found, const Slice* fields, int count, int64_t deadline,
+                  Touched* touched) except -1:
+    """Reply with the values, and give those that exist a deadline, or take theirs away."""
     cdef bint passed = has_passed(call, deadline)
     cdef Editing editing
     cdef Field field
     cdef int i
     editing_begin(&editing, call.db, found)
     for i in range(count):
-        if not editing_find(&editing, &fields[i], &field) or (
-            deadline < 0 and field.deadline < 0
-        ):
+        if not editing_find(&editing, &fields[i], &field):
+            out_null(call.out, call.protocol)
+            continue
+        reply_field(call, &field)
+        if deadline < 0 and field.deadline < 0:
             continue
         if passed:
             editing_delete(&editing, &fields[i])
@@ -524,17 +527,13 @@ cdef bint read_pairs(Call call, const Slice* argv, int argc, int at, Setting* se
 cdef bint may_set(Call call, const Found* found, int there, const Slice* pairs,
                   const Setting* setting) noexcept:
     """Do the conditions hold?"""
-    cdef Field field
-    cdef int held = 0
-    cdef int i
+    cdef int lacking
     if setting.of_key and there != (setting.of_key == IF_ANY):
         return False
     if setting.of_fields == ALWAYS:
         return True
-    if there:
-        for i in range(0, 2 * setting.count, 2):
-            held += hash_get(call.db, found.entry, pairs[i].data, pairs[i].size, &field)
-    return held == (setting.count if setting.of_fields == IF_ANY else 0)
+    lacking = missing(call, found, pairs, setting.count) if there else setting.count
+    return lacking == (0 if setting.of_fields == IF_ANY else setting.count)
 
 
 cdef int hsetex(Call call, Slice* argv, int argc) except -1:
@@ -563,6 +562,16 @@ cdef int hsetex(Call call, Slice* argv, int argc) except -1:
     return 0
 
 
+cdef int missing(Call call, const Found* found, const Slice* pairs, int count) noexcept:
+    """How many of the fields are not there (one that is named twice counts twice)."""
+    cdef Field field
+    cdef int i
+    cdef int held = 0
+    for i in range(0, 2 * count, 2):
+        held += hash_get(call.db, found.entry, pairs[i].data, pairs[i].size, &field)
+    return count - held
+
+
 cdef int set_in_the_past(Call call, Slice* key, Found* found, int there, const Slice* pairs,
                          int count) except -1:
     """The fields are not there afterwards, whoever listens hears of both."""
@@ -576,6 +585,8 @@ cdef int set_in_the_past(Call call, Slice* key, Found* found, int there, const S
         return call.changed(key, EVENT_GENERIC, b"del", 0)
     touch_none(&touched, count)
     try:
+        hash_ask_deadlines(found.entry)
+        hash_note_size(call.db, found.entry, pairs, count, missing(call, found, pairs, count))
         editing_begin(&editing, call.db, found)
         for i in range(0, 2 * count, 2):
             if editing_find(&editing, &pairs[i], &field):
