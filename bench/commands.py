@@ -21,7 +21,10 @@ SCORED = " ".join(f"{number} member:{number:03}" for number in range(10))
 FIELDS = " ".join(f"field:{number:04} xxxxxxxxxx" for number in range(10))
 HASHES = (f"HSET {{each}} {FIELDS}",)
 COUNTS = (f"{HASHES[0]} count {{number}}",)
-TIMED_HASHES = (*HASHES, "HEXPIRE {each} {seconds} FIELDS 2 field:0003 field:0007")
+TIMED_HASHES = (
+    *HASHES,
+    "HSETEX {each} EX {seconds} FIELDS 2 field:0003 xxxxxxxxxx field:0007 xxxxxxxxxx",
+)
 LISTS = ("RPUSH {each} " + " ".join(f"element:{number:02}" for number in range(10)),)
 ONE_LIST = ("RPUSH l {member}",)
 ZSETS = (f"ZADD {{each}} {SCORED}",)
