@@ -47,7 +47,8 @@ from spineldb.core.table cimport (
     table_walk,
 )
 from spineldb.core.wheel cimport (
-    TICK_MS, Wheel, wheel_advance, wheel_delete, wheel_new, wheel_next_ms, wheel_push,
+    TICK_MS, Wheel, wheel_advance, wheel_delete, wheel_is_stale, wheel_new, wheel_next_ms,
+    wheel_push, wheel_renew, wheel_renewal, wheel_renewed,
 )
 
 cdef enum:
@@ -56,6 +57,7 @@ cdef enum:
     CURSOR_SHIFT = 16            # a cursor is the upper 48 bits of a position in hash order
     BATCH = 64                   # fields of a table that are deleted by one HDEL
     COUNTED = 1 << 18            # fields of a table that HLEN may look at
+    RENEWED = 32                 # fields whose deadlines go to a new wheel with each that is set
     # forms
     TIMED = 1                    # there is room for deadlines: `listpackex`
     LARGE = 2                    # has been above a threshold: `hashtable`
@@ -347,8 +349,43 @@ cdef int note_deadline(HashRoot* h, Slabs* slabs, int64_t now_ms, uint64_t hash,
         h.wheel = wheel_new(slabs, now_ms)
     if old < 0 or deadline < old:
         wheel_push(h.wheel, deadline, <uint32_t>(hash >> 32))
+        renew_some(h, slabs)
     if h.deadlines == 0 or deadline < h.first:
         h.first = deadline
+    return 0
+
+
+cdef int renew_some(HashRoot* h, Slabs* slabs) except -1:
+    """Renew the wheel once most of it is stale, some fields with each deadline that is set.
+
+    Who sets deadlines and deletes the fields long before would fill the memory otherwise.
+    """
+    cdef uint64_t* position
+    cdef Renewing renewing
+    if wheel_is_stale(h.wheel, <uint64_t>h.deadlines):
+        wheel_renew(h.wheel)
+    position = wheel_renewal(h.wheel)
+    if position is NULL:
+        return 0
+    renewing.hash = h
+    renewing.slabs = slabs
+    if table_walk(h.table, position, RENEWED, push_element, &renewing):
+        wheel_renewed(h.wheel)
+    return 0
+
+
+cdef struct Renewing:
+    HashRoot* hash
+    Slabs* slabs
+
+
+cdef int push_element(void* context, uint64_t hash, Ref* ref) except -2:
+    cdef Renewing* renewing = <Renewing*>context
+    cdef Field field
+    read_element(<uint8_t*>at(renewing.slabs, ref[0]), &field)
+    if field.deadline >= 0:
+        hash = table_hash(renewing.hash.table, field.name, field.name_size)
+        wheel_push(renewing.hash.wheel, field.deadline, <uint32_t>(hash >> 32))
     return 0
 
 
@@ -1347,35 +1384,6 @@ cdef class Hash(View):
             hash_walk(self.db, entry, list_field, <void*>listed)
         return listed
 
-    def deadline(self, bytes field) -> int | None:
-        """Return a field's deadline in Unix milliseconds, -1 if it has none, None without it."""
-        cdef Found found
-        cdef Field one
-        cdef uint8_t* entry = self.entry(&found)
-        if entry is NULL or not hash_get(self.db, entry, PyBytes_AS_STRING(field),
-                                         <size_t>PyBytes_GET_SIZE(field), &one):
-            return None
-        return one.deadline
-
-    def expire_at(self, bytes field, int64_t deadline) -> None:
-        """Give a field that exists a deadline in Unix milliseconds (-1: none)."""
-        cdef Found found
-        cdef Field one
-        cdef Editing editing
-        cdef Slice name = slice_of(field)
-        if self.entry(&found) is NULL:
-            return
-        editing_begin(&editing, self.db, &found)
-        if editing_find(&editing, &name, &one):
-            editing_deadline(&editing, &name, deadline)
-        editing_end(&editing)
-
-    def delete(self, bytes field) -> bool:
-        """Remove a field; tell whether it was there. An emptied hash is the caller's to remove."""
-        cdef Found found
-        cdef Slice name = slice_of(field)
-        return self.entry(&found) is not NULL and hash_delete(self.db, &found, &name, 1) > 0
-
     def put(self, bytes field, bytes value, int64_t deadline) -> None:
         """Set a field and its deadline (-1: none, -2: the one it has)."""
         cdef Found found
@@ -1385,16 +1393,6 @@ cdef class Hash(View):
         pair[1] = slice_of(value)
         self.entry(&found)
         hash_set(self.db, &found, &key, pair, 1, deadline)
-
-    def scan(self, uint64_t cursor, int64_t count) -> tuple:
-        """Take one step of an iteration: (next cursor, [(name, value, deadline) ...])."""
-        cdef Found found
-        cdef list listed = []
-        cdef uint8_t* entry = self.entry(&found)
-        if entry is NULL:
-            return 0, listed
-        hash_scan(self.db, entry, &cursor, count, list_field, <void*>listed)
-        return cursor, listed
 
 
 cdef Slice slice_of(bytes text):
