@@ -1365,16 +1365,6 @@ cdef class Hash(View):
 
     KIND = Kind.HASH
 
-    def get(self, bytes field) -> bytes | None:
-        """Return a field's value, or None."""
-        cdef Found found
-        cdef Field one
-        cdef uint8_t* entry = self.entry(&found)
-        if entry is NULL or not hash_get(self.db, entry, PyBytes_AS_STRING(field),
-                                         <size_t>PyBytes_GET_SIZE(field), &one):
-            return None
-        return one.value[:one.size]
-
     def fields(self) -> list:
         """List all fields: name, value, deadline in Unix milliseconds or -1."""
         cdef Found found
@@ -1383,21 +1373,3 @@ cdef class Hash(View):
         if entry is not NULL:
             hash_walk(self.db, entry, list_field, <void*>listed)
         return listed
-
-    def put(self, bytes field, bytes value, int64_t deadline) -> None:
-        """Set a field and its deadline (-1: none, -2: the one it has)."""
-        cdef Found found
-        cdef Slice key = slice_of(self.key)
-        cdef Slice[2] pair
-        pair[0] = slice_of(field)
-        pair[1] = slice_of(value)
-        self.entry(&found)
-        hash_set(self.db, &found, &key, pair, 1, deadline)
-
-
-cdef Slice slice_of(bytes text):
-    cdef Slice made
-    made.data = PyBytes_AS_STRING(text)
-    made.size = <size_t>PyBytes_GET_SIZE(text)
-    made.block = NULL
-    return made

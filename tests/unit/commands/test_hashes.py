@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -270,6 +271,58 @@ def test_what_a_replica_is_told_empties_its_hash_as_well(server: Embedded) -> No
     replica.keyspace.applying = False
     replica.keyspace.advance(LATER_MS)
     assert replica.contents() == server.contents()
+
+
+@pytest.mark.parametrize("line", ["HDEL h {0}", "HSET h {0} v", "HPERSIST h FIELDS 1 {0}"])
+def test_deadlines_taken_away_long_before_leave_nothing(server: Embedded, line: str) -> None:
+    """What still waits for their time is forgotten, too."""
+    ask(server, "HSET h " + " ".join(f"stays{number} v" for number in range(600)))
+    ask(server, "HEXPIRE h 86400 FIELDS 2 stays1 stays2")
+    ask(server, "HSETEX h EX 900000 FIELDS 300 " + " ".join(f"g{n} v" for n in range(300)))
+    used = server.keyspace.used_memory
+    for number in range(30_000):
+        ask(server, f"HSETEX h EX {80_000 + number % 100} FIELDS 1 f{number % 50} v")
+        ask(server, line.format(f"f{number % 50}"))
+        if number % 1000 == 0:
+            server.keyspace.renew_wheels()
+            server.rest()
+    server.keyspace.renew_wheels()
+    server.rest()
+    assert server.keyspace.used_memory < used + 60_000
+    assert probe_data.faults(server.keyspace) == []
+    server.keyspace.advance(START_MS + 86_400_016)
+    server.rest()
+    assert ask(server, "HMGET h stays1 stays3 g5", START_MS + 86_400_016) == [None, b"v", b"v"]
+    server.check_end()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_scan_returns_every_field_that_stays(server: Embedded, seed: int) -> None:
+    """Others come, go and expire between its calls, so that the table grows and shrinks."""
+    chance = random.Random(seed)
+    stays = {f"stays{number}".encode() for number in range(chance.choice((100, 1000, 5000)))}
+    ask(server, "HSET h " + " ".join(f"{name.decode()} v" for name in sorted(stays)))
+    seen: set[bytes] = set()
+    cursor, now_ms = b"0", START_MS
+    while True:
+        now_ms += chance.choice((0, 10, 2000))
+        reply = ask(server, f"HSCAN h {cursor.decode()} COUNT {chance.randrange(1, 60)}", now_ms)
+        assert isinstance(reply, list)
+        cursor = reply[0]
+        seen.update(reply[1][::2])
+        if cursor == b"0":
+            break
+        first, count = chance.randrange(5000), chance.randrange(1, 1500)
+        others = [f"other{number}" for number in range(first, first + count)]
+        pairs = " ".join(f"{name} v" for name in others)
+        if chance.random() < 0.5:
+            span = chance.choice((1, 500, 100_000))
+            ask(server, f"HSETEX h PX {span} FIELDS {count} {pairs}", now_ms)
+        else:
+            ask(server, f"HDEL h {' '.join(others)}", now_ms)
+        server.keyspace.advance(now_ms)
+        server.effects.expire(chance.choice((0, 1_000_000)))
+    assert stays <= seen
 
 
 # -- big values ------------------------------------------------------------------------------------
