@@ -67,8 +67,12 @@ cdef void reply_set(Call call, int64_t count) noexcept:
 
 cdef void put_in_front(Output* out, size_t position, const char* text, size_t size) noexcept:
     """Insert what had to be known first before the replies from a position on."""
+    cdef int i = out.piece_count
     if out_reserve(out, size) is NULL:
         return
+    while i > 0 and out.pieces[i - 1].position >= position:      # blocks that are sent between
+        i -= 1
+        out.pieces[i].position += size
     memmove(out.data + position + size, out.data + position, out.used - position)
     memcpy(out.data + position, text, size)
     out.used += size
@@ -301,7 +305,7 @@ cdef int smembers(Call call, Slice* argv, int argc) except -1:
 
 # -- random members --------------------------------------------------------------------------------
 
-cdef inline int64_t below(Keyspace keyspace, int64_t limit) noexcept:
+cdef int64_t below(Keyspace keyspace, int64_t limit) noexcept:
     """A random number from 0 to `limit` - 1 (Lemire's multiplication, limit below 2^32)."""
     return <int64_t>(((keyspace.random() >> 32) * <uint64_t>limit) >> 32)
 
