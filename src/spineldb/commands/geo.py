@@ -45,7 +45,6 @@ _AREA = (
 )
 _STORE = "[store: STORE storekey:key{key} | STOREDIST storedistkey:key{key}]"
 _ONLY_NEW, _ONLY_OLD = 1, 2  # conditions of adding to a sorted set
-_ADDED, _MOVED = 2, 3  # and what came of it
 
 
 @dataclass
@@ -138,16 +137,9 @@ def geoadd(ctx: Context, key: bytes, *words: bytes) -> int:
     )
     if conditions & _ONLY_OLD and key not in ctx.db:
         return 0
-    added = moved = 0
-    try:
-        for score, member in positions:
-            outcome = geo.add(ctx.db, key, score, member, conditions, large)
-            added += outcome == _ADDED
-            moved += outcome == _MOVED
-    finally:  # also when memory runs out on the way: what was done must be known
-        if added + moved:
-            ctx.changed(key, "zadd", added + moved)
+    added, moved = geo.add(ctx.db, key, positions, conditions, large)
     if added + moved:
+        ctx.changed(key, "zadd", added + moved)
         scored = [word for score, member in positions for word in (b"%d" % int(score), member)]
         ctx.propagate(b"ZADD", key, *options, *scored)
     return added + moved if b"CH" in options else added

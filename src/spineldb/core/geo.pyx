@@ -27,7 +27,7 @@ from spineldb.core.zsets cimport (
     cursor_get,
     cursor_next,
     cursor_seek,
-    zset_add,
+    zset_add_all,
     zset_open,
     zset_rank,
     zset_store,
@@ -145,36 +145,47 @@ def search(SortedSet zset, Area area, int64_t limit=0) -> list:
     return found
 
 
-def add(Database db, bytes key, double score, bytes member, int conditions, bint large) -> int:
-    """Add a member or move it, under the conditions of ZADD; return its `Outcome`.
+def add(Database db, bytes key, list pairs, int conditions, bint large) -> tuple:
+    """Add members or move them, all or none; return how many are new and how many have moved.
 
-    `large` says that a new set is called a skiplist.
+    `pairs` are (score, member), the conditions those of ZADD; `large` says that a new set is called
+    a skiplist.
     """
     cdef Found found
-    cdef double result
-    db.named(key, &found)
-    return zset_add(
-        db, &found, PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key), score,
-        PyBytes_AS_STRING(member), <size_t>PyBytes_GET_SIZE(member), conditions,
-        SKIPLIST if large else 0, &result)
+    cdef int64_t added = 0
+    cdef int64_t moved = 0
+    cdef Item* items = items_of(pairs)
+    try:
+        db.named(key, &found)
+        zset_add_all(
+            db, &found, PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key), items,
+            <int64_t>len(pairs), conditions, SKIPLIST if large else 0, &added, &moved)
+    finally:
+        free(items)
+    return added, moved
+
+
+cdef Item* items_of(list pairs) except NULL:
+    """(score, member) pairs as the core has them, for as long as the list lives."""
+    cdef Item* items = <Item*>malloc(max(len(pairs), 1) * sizeof(Item))
+    cdef bytes member
+    cdef size_t i
+    if items is NULL:
+        raise MemoryError
+    for i in range(<size_t>len(pairs)):
+        items[i].score, member = pairs[i]
+        items[i].member = PyBytes_AS_STRING(member)
+        items[i].size = <size_t>PyBytes_GET_SIZE(member)
+    return items
 
 
 def store(Database db, bytes key, list pairs) -> None:
     """Store a sorted set of (score, member) pairs without doubles over whatever is there."""
     cdef Found found
-    cdef bytes member
-    cdef double score
-    cdef size_t i
-    cdef Item* items = <Item*>malloc(max(len(pairs), 1) * sizeof(Item))
-    if items is NULL:
-        raise MemoryError
+    cdef Item* items
+    pairs = sorted(pairs)
+    items = items_of(pairs)
     try:
-        pairs = sorted(pairs)
-        for i in range(<size_t>len(pairs)):
-            score, member = pairs[i]
-            items[i].score = score
-            items[i].member = PyBytes_AS_STRING(member)
-            items[i].size = <size_t>PyBytes_GET_SIZE(member)
         db.named(key, &found)
         zset_store(db, &found, PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key), items,
                    <int64_t>len(pairs))

@@ -654,10 +654,23 @@ cdef bint tree_rescore(Tree* tree, double score, Ref ref, double new) noexcept n
         return False
     if path.index + 1 == path.leaf.count and path.leaf.next:
         return False
-    scores[path.index] = new
-    if path.index == 0:
-        correct_firsts(tree, &path, tree.height - 1, new, ref)
+    put_score(tree, &path, ref, new)
     return True
+
+
+cdef void tree_reset(Tree* tree, double score, Ref ref, double new) noexcept nogil:
+    cdef Bound bound
+    cdef Path path
+    bound_at(&bound, tree.slabs, score, ref)
+    descend(tree, &bound, &path)
+    settle_on(tree, &path)
+    put_score(tree, &path, ref, new)
+
+
+cdef inline void put_score(Tree* tree, const Path* path, Ref ref, double score) noexcept nogil:
+    leaf_scores(path.leaf)[path.index] = score
+    if path.index == 0:
+        correct_firsts(tree, path, tree.height - 1, score, ref)
 
 
 cdef void tree_replace(Tree* tree, double score, Ref old, Ref new) noexcept nogil:
