@@ -46,6 +46,7 @@ from spineldb.core.table cimport (
     table_insert,
     table_new,
     table_remove,
+    table_reserve,
     table_walk,
 )
 from spineldb.core.tree cimport (
@@ -584,6 +585,7 @@ cdef Root* copy(Slabs* slabs, const Root* root) except NULL:
     own.tree.slabs = slabs
     try:
         own.table = table_new(slabs, zset.table.key, member_of)
+        table_reserve(own.table, zset.table.count)
         while ref:
             leaf = <const Leaf*>at(slabs, ref)
             for i in range(leaf.count):
@@ -1177,6 +1179,7 @@ cdef int zset_store(Database db, Found* found, const char* key, size_t key_size,
         memcpy(value, text, size)
     else:
         zset = zset_new(db, form)
+        table_reserve(zset.table, <uint64_t>count)
         try:
             for i in range(count):
                 large_insert(zset, items[i].score + 0.0 if form != SKIPLIST else items[i].score,
