@@ -74,7 +74,11 @@ LAYOUTS: dict[str, dict[str, list[Argv]]] = {
             request("SADD d", *many(127, "%d")),
         ],
         "packed": [request("SADD k a b c 1"), request("SADD l b 1 x"), request("SADD d a b")],
-        "full": [request("SADD k a", *many(127)), request("SADD l", *many(128)), request("SADD d z")],
+        "full": [
+            request("SADD k a", *many(127)),
+            request("SADD l", *many(128)),
+            request("SADD d z"),
+        ],
         "table": [
             request("SADD k a b", *many(600)),
             request("SADD l a", *many(400)),
@@ -145,7 +149,11 @@ COMMANDS: dict[str, list[Argv]] = {
             for other in ("LEFT", "RIGHT")
         ),
         request("RPOPLPUSH k d"),
-        *(request(f"LSET k {index}", word) for index in (0, 3, -1) for word in (b"", b"w" * 400, LONG)),
+        *(
+            request(f"LSET k {index}", word)
+            for index in (0, 3, -1)
+            for word in (b"", b"w" * 400, LONG)
+        ),
         *(
             request(f"LINSERT k {where} {pivot}", word)
             for where in ("BEFORE", "AFTER")
@@ -251,6 +259,8 @@ COMMANDS: dict[str, list[Argv]] = {
         request("GEORADIUSBYMEMBER k a 300 km STOREDIST k"),
     ],
 }
+for requests in COMMANDS.values():
+    requests += [request("COPY k d REPLACE"), request("RENAME k d"), request("EXPIRE k 1000")]
 CHOOSING = {b"SPOP", b"XREADGROUP", b"XCLAIM", b"XAUTOCLAIM"}  # what they do may be less, or other
 CASES = [
     pytest.param(group, layout, id=f"{group}, {layout}")
@@ -272,7 +282,7 @@ def test_every_command_is_among_them() -> None:
         for requests in COMMANDS.values()
         for argv in requests
     }
-    assert writes == tried
+    assert writes <= tried
 
 
 class Scene:
@@ -316,7 +326,7 @@ def numbers() -> Iterator[int]:
     number = 1
     while True:
         yield number
-        number += 1 + number // 12
+        number += 1 + number // 6
 
 
 def try_all(scene: Scene, argv: Argv, lasting: bool) -> None:

@@ -218,15 +218,14 @@ cdef int lmpop(Call call, Slice* argv, int argc) except -1:
             return call.refuse(WRONG_TYPE)
         used(call, entry)
         count = min(count, list_count(entry))
-        out_array(call.out, 2)
-        out_bulk(call.out, argv[i].data, argv[i].size)
-        pop_many(call, &argv[i], &found, left, count)
         if call.effects.feeding:
             call.effects.command(3)
             call.effects.argument(b"LPOP" if left else b"RPOP", 4)
             call.effects.argument(argv[i].data, argv[i].size)
             call.effects.argument_int(count)
-        return 0
+        out_array(call.out, 2)
+        out_bulk(call.out, argv[i].data, argv[i].size)
+        return pop_many(call, &argv[i], &found, left, count)
     out_null_array(call.out, call.protocol)
     return 0
 
@@ -603,14 +602,14 @@ def pop_first(Call call, keys: tuple[bytes, ...], bint left, int64_t count=-1) -
         for _i in range(some):
             if cursor_next(&cursor, &value) if left else cursor_previous(&cursor, &value):
                 taken.append(bytes_of(&value))
-        list_drop(call.db, &found, left, some)
-        call.changed_value(&key, &found, EVENT_LIST, pop_event(left), some)
         if call.effects.feeding:
             call.effects.command(2 if count < 0 else 3)
             call.effects.argument(b"LPOP" if left else b"RPOP", 4)
             call.effects.argument(key.data, key.size)
             if count >= 0:
                 call.effects.argument_int(some)
+        list_drop(call.db, &found, left, some)
+        call.changed_value(&key, &found, EVENT_LIST, pop_event(left), some)
         return [name, taken[0] if count < 0 else taken]
     return None
 
