@@ -203,10 +203,8 @@ def test_many_elements_are_removed_in_one_pass(left: bool) -> None:
     limit = 90_000
     assert server.ask("LREM", b"l", limit if left else -limit, b"other") == limit
     kept = [element for element in one if element != b"other"]
-    if left:
-        kept = kept[:limit] + one[2 * limit :]
-    else:
-        kept = one[: len(one) - 2 * limit] + kept[-limit:]
+    rest = one[2 * limit :] if left else one[: len(one) - 2 * limit]
+    kept = kept[:limit] + rest if left else rest + kept[-limit:]
     assert server.ask("LRANGE", b"l", 0, -1) == kept
     assert probe_data.faults(server.keyspace) == []
     assert server.ask("LREM", b"l", 0, b"other") == 10_000

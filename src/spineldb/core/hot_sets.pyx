@@ -45,8 +45,7 @@ cdef enum:
     FLAGS = 512                  # members of one SADD that need none
     BATCH = 1024                 # members in one propagated SREM, as in Redis
     SIFTED_MAX = 4               # sets of a union up to which nothing is built to find doubles
-    GATHER_FROM = 2000           # members: results of larger tables are gathered before they are
-                                 # stored
+    GATHER_FROM = 2000           # members: a result from more is gathered before it is stored
     AHEAD = 8                    # gathered members fetched ahead
     CURSOR_SHIFT = 16            # a cursor is the upper 48 bits of a position in hash order
     HEADER_BYTES = 24            # of a number with its marks
