@@ -18,6 +18,7 @@ from tests import servers
 from tests.fuzz.test_against_redis import requests_of, show
 from tests.support.embedded import STRING_LIMIT, Embedded
 from tests.support.peer import Peer, Replica
+from tests.support.rounds import go_on, long, seeds
 from tests.support.wire import Fault, encoded
 
 CONDITIONS = {b"NX", b"XX", b"GT", b"LT", b"GET"}
@@ -49,9 +50,17 @@ def facts(stream: Iterable[list[bytes]], *, deletes: bool) -> list[list[bytes]]:
         kind = name.upper()
         if kind in FRAME or (kind in DELETIONS and (not deletes or words == [MARKER])):
             continue
+        if kind == b"HSETEX" and words[1:4] == [b"KEEPTTL", b"FIELDS", b"1"]:
+            kind, words = b"HSET", [words[0], *words[4:]]  # theirs of HINCRBYFLOAT
         if kind != b"SWAPDB" or words[0] != words[1]:
             found.append([kind, *(word for word in words if word.upper() not in CONDITIONS)])
     return found
+
+
+def only_deleted(ours: list[list[bytes]], theirs: list[list[bytes]]) -> list[list[bytes]]:
+    """Leave out of a HGETDEL of theirs the fields that did not exist, or that it names twice."""
+    words = {word for one in ours for word in one}
+    return [[word for word in dict.fromkeys(one) if word in words] for one in theirs]
 
 
 def same_word(one: bytes, other: bytes) -> bool:
@@ -91,6 +100,8 @@ def compare(seed: int, port: int, count: int) -> list[str]:
         decoder.feed(sink.take())
         mine = facts(iter(decoder.next, INCOMPLETE), deletes=deletes)
         other = facts(replica.until(marker), deletes=deletes)
+        if request[0].upper() == b"HGETDEL":
+            other = only_deleted(mine, other)
         if request[0].upper() == b"BITOP" and not (mine and other):
             continue  # its destination is deleted, or had expired and was buried
         if not same(mine, other):
@@ -109,7 +120,7 @@ def agree(seed: int, port: int, count: int) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", seeds(2))
 def test_what_is_propagated_is_what_the_real_server_propagates(
     peer: servers.Server, seed: int
 ) -> None:
@@ -117,10 +128,8 @@ def test_what_is_propagated_is_what_the_real_server_propagates(
 
 
 @pytest.mark.real
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("seed", range(100, 110))
-def test_what_many_commands_propagate_is_what_the_real_server_propagates(
-    peer: servers.Server, seed: int
+@long
+def test_what_is_propagated_for_minutes_is_what_the_real_server_propagates(
+    peer: servers.Server,
 ) -> None:
-    agree(seed, peer.port, 50_000)
+    go_on(lambda seed: agree(seed, peer.port, 3000))

@@ -19,6 +19,7 @@ from tests import servers
 from tests.fuzz.test_against_redis import show, touching
 from tests.support.embedded import Embedded
 from tests.support.peer import Peer
+from tests.support.rounds import go_on, long, seeds
 from tests.support.wire import Fault, encoded, value
 
 KEYS = [b"s", b"t", b"u"]
@@ -287,14 +288,12 @@ def agree(seed: int, port: int, protocol: int, count: int) -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", seeds(3))
 def test_every_reply_is_the_real_server_s(peer: servers.Server, seed: int, protocol: int) -> None:
     agree(seed, peer.port, protocol, 4000)
 
 
 @pytest.mark.real
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("seed", range(100, 120))
-def test_many_replies_are_the_real_server_s(peer: servers.Server, seed: int) -> None:
-    agree(seed, peer.port, 2 + seed % 2, 40_000)
+@long
+def test_every_reply_for_minutes_is_the_real_server_s(peer: servers.Server) -> None:
+    go_on(lambda seed: agree(seed, peer.port, 2 + seed // 2 % 2, 20_000))

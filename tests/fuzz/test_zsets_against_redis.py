@@ -11,6 +11,7 @@ import pytest
 from tests import servers
 from tests.support.embedded import Embedded
 from tests.support.peer import Peer
+from tests.support.rounds import go_on, long
 from tests.support.wire import Fault, encoded, pipeline
 
 KEYS = [b"a", b"b", b"c"]
@@ -20,6 +21,7 @@ SCORES = (
 BOUNDS = [*SCORES, *(b"(" + score for score in SCORES), b"-inf", b"+inf", b"(1", b"", b" 1"]
 NAMES = [b"-", b"+", b"[m1", b"(m1", b"[m5", b"(m30", b"[", b"(", b"[zz", b"x", b"[m2]", b""]
 COUNTS = b"0 1 2 3 10 100 -1 -2 -5 x 9223372036854775807 -9223372036854775808".split()
+MEMBERS = [6, 40, 1000]  # names: few, a small set of them, a large one
 BATCH = 50
 
 
@@ -145,13 +147,25 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
     server.stop()
 
 
+def agree(seed: int, port: int, protocol: int, members: int) -> None:
+    found = compare(seed, port, protocol, 6000, members)
+    if found:
+        shown = "\n".join(found[:12])
+        raise Fault(f"seed {seed}: {len(found)} differences, first:\n{shown}")
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("members", [6, 40, 1000])
+@pytest.mark.parametrize("members", MEMBERS)
 def test_every_reply_about_sorted_sets_is_the_real_servers(
     peer: servers.Server, members: int, protocol: int
 ) -> None:
-    found = compare(members + protocol, peer.port, protocol, 6000, members)
-    if found:
-        shown = "\n".join(found[:12])
-        raise Fault(f"{len(found)} differences, first:\n{shown}")
+    agree(members + protocol, peer.port, protocol, members)
+
+
+@pytest.mark.real
+@long
+def test_every_reply_about_sorted_sets_for_minutes_is_the_real_servers(
+    peer: servers.Server,
+) -> None:
+    go_on(lambda seed: agree(seed, peer.port, 2 + seed // 3 % 2, MEMBERS[seed % 3]))

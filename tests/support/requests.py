@@ -243,7 +243,10 @@ class Requests:
 
 
 HASTE_MS = 600_000
-_DEADLINES = frozenset(b"ex px exat pxat expire pexpire expireat pexpireat setex psetex".split())
+_DEADLINES = frozenset(
+    b"ex px exat pxat expire pexpire expireat pexpireat setex psetex "
+    b"hexpire hpexpire hexpireat hpexpireat".split()
+)
 _WORDS_OF_OPTIONS = frozenset(
     word
     for token in (
