@@ -51,7 +51,7 @@ def facts(stream: Iterable[list[bytes]], *, deletes: bool) -> list[list[bytes]]:
         if kind in FRAME or (kind in DELETIONS and (not deletes or words == [MARKER])):
             continue
         if kind == b"HSETEX" and words[1:4] == [b"KEEPTTL", b"FIELDS", b"1"]:
-            kind, words = b"HSET", [words[0], *words[4:]]  # theirs of HINCRBYFLOAT
+            kind, words = b"HSET", [words[0], *words[4:]]  # noqa: PLW2901 - theirs of HINCRBYFLOAT
         if kind != b"SWAPDB" or words[0] != words[1]:
             found.append([kind, *(word for word in words if word.upper() not in CONDITIONS)])
     return found

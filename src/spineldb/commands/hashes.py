@@ -531,13 +531,20 @@ def _hsetex_options(
             break
         else:
             raise errors.UnknownArgument(words[at - 1])
-    try:
-        count = arguments.ranged(words[at], 1, 2**31 - 1)
-    except (errors.CommandError, IndexError):
-        raise errors.FieldNumber from None
-    if 2 * count != len(words) - at - 1:
+    return condition, deadline, _pairs(words[at:])
+
+
+def _pairs(words: Sequence[bytes]) -> Sequence[bytes]:
+    """Read `numfields field value ...`."""
+    if len(words) < 3:
         raise errors.WrongArity("hsetex")
-    return condition, deadline, words[at + 1 :]
+    try:
+        count = arguments.ranged(words[0], 1, 2**31 - 1)
+    except errors.CommandError:
+        raise errors.FieldNumber from None
+    if 2 * count != len(words) - 1:
+        raise errors.WrongArity("hsetex")
+    return words[1:]
 
 
 @family.command(
@@ -598,6 +605,8 @@ def hgetex(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
         scale, absolute = TIMES[option]
         deadline = _deadline(words[1], ("hgetex", scale, absolute), ctx.keyspace.now_ms)
         words = words[2:]
+        if len(words) == 1:
+            raise errors.WrongArity("hgetex")
     elif option == b"PERSIST":
         words = words[1:]
     fields = _fields(words, errors.FieldsPositive)
