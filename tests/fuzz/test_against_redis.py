@@ -22,7 +22,7 @@ from tests.support.embedded import STRING_LIMIT, Embedded
 from tests.support.peer import Peer
 from tests.support.requests import NEVER, Requests
 from tests.support.rounds import go_on, long, seeds
-from tests.support.wire import Fault, encoded, pipeline, value
+from tests.support.wire import Fault, encoded, pipeline, same_numbers, value
 
 TABLE = CommandTable(commands.FAMILIES)
 GROUPS = (
@@ -34,7 +34,7 @@ SLACK_MS = 2000  # between deadlines made from spans
 
 Answers = Callable[[Sequence[Sequence[bytes]]], list[bytes]]
 DigestOf = Callable[[int, bytes], bytes]
-Content = tuple[bytes, int, bool | bytes]
+Content = tuple[Any, int, bool | bytes]
 #: What only we have, what tells of the machine, and what both choose by chance.
 SKIPPED = NEVER | {
     "delifeq", "msetex", "info", "time", "role", "config", "object|help", "randomkey",
@@ -129,6 +129,8 @@ def same(request: Sequence[bytes], ours: bytes, theirs: bytes) -> bool:
         return near(one, other, 1)  # the same span, a millisecond later
     if name in SCANS:
         return isinstance(one, list)  # the cursors and the order are their own
+    if name.startswith(b"z"):
+        return same_numbers(one, other)
     return name == b"object" and (one, other) in ENCODINGS
 
 
@@ -153,7 +155,7 @@ def unordered(name: bytes, reply: list[Any]) -> list[Any]:
 def contents(answers: Answers, digest_of: DigestOf, database: int) -> dict[bytes, Content]:
     """Return every key with its value, its deadline, and whether it is stored as a number.
 
-    Of what is no string it is a digest and the encoding's name.
+    Of what is no string it is a digest and the encoding's name, of a sorted set its scores.
     """
     found: dict[bytes, Content] = {}
     answers([[b"SELECT", b"%d" % database]])
@@ -163,9 +165,22 @@ def contents(answers: Answers, digest_of: DigestOf, database: int) -> dict[bytes
         text, deadline, encoding = map(value, answers(questions))
         if encoding in {b"int", b"embstr", b"raw"}:
             found[key] = (text, deadline, encoding == b"int")
+        elif isinstance(scores := scores_of(answers, key), dict):
+            found[key] = (scores, deadline, encoding)
         else:
             found[key] = (digest_of(database, key), deadline, encoding)
     return found
+
+
+def scores_of(answers: Answers, key: bytes) -> dict[bytes, float] | None:
+    """Return the members of a sorted set, None if there is none."""
+    (reply,) = answers([[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]])
+    listed = value(reply)
+    if not isinstance(listed, list):
+        return None
+    if listed and isinstance(listed[0], bytes):
+        listed = zip(listed[::2], listed[1::2], strict=True)
+    return {member: float(score) for member, score in listed}
 
 
 def digest_of_peer(peer: Peer, key: bytes) -> bytes:
