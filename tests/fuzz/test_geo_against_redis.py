@@ -1,6 +1,7 @@
 """Positions and searches, ours and a real server's: every reply the same, numbers but for a digit.
 
-The searches stay where nine cells of Redis's hold all of their area: away from the poles and from
+Members hardly ever share a place: which of them comes first would be a matter of sorting. The
+searches stay where nine cells of Redis's hold all of their area: away from the poles and from
 the meridian of 180 degrees (docs/differences.md).
 """
 
@@ -25,7 +26,7 @@ from tests.support.wire import Fault, encoded, pipeline, value
 KEYS = [b"a", b"b"]
 UNITS = {b"m": 1.0, b"km": 1000.0, b"ft": 0.3048, b"mi": 1609.34, b"KM": 1000.0}
 CENTRES = [(0.0, 0.0), (2.35, 48.86), (-74.0, 40.7), (18.4, -33.9), (139.7, 35.7), (-0.001, 51.5)]
-EDGES = [*b"180 -180 181 90 85.05112878 -85.05112878 85.06 x nan inf 1e3 -0".split(), b""]
+EDGES = [*b"181 85.06 -85.06 x nan inf 1e3 -0".split(), b""]
 COUNTS = b"1 2 3 10 1000 0 -1 x 9223372036854775808".split()
 MEMBERS = 60
 BATCH = 40
@@ -52,13 +53,12 @@ class Requests:
         return b"m%d" % self.chance.randrange(MEMBERS)
 
     def position(self) -> list[bytes]:
+        spread = self.pick([0.1, 5.0, 9.0])
+        near = (middle + self.chance.uniform(-spread, spread) for middle in self.pick(CENTRES))
+        found = [repr(degrees).encode() for degrees in near]
         if self.often(0.02):
-            return [self.pick(EDGES), self.pick(EDGES)]
-        x, y = self.pick(CENTRES)
-        spread = self.pick([0.001, 0.1, 5.0, 9.0])
-        near = (x + self.chance.uniform(-spread, spread), y + self.chance.uniform(-spread, spread))
-        digits = self.pick([3, 6, 17])
-        return [b"%b" % repr(round(degrees, digits)).encode() for degrees in near]
+            found[self.chance.randrange(2)] = self.pick(EDGES)
+        return found
 
     def length(self) -> list[bytes]:
         """Return a length of at most 2,000 km, and its unit."""

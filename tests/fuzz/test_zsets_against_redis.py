@@ -38,7 +38,7 @@ class Requests:
 
     def member(self) -> bytes:
         name = b"m%d" % self.chance.randrange(self.members)
-        return name * 30 if self.members > 10 and self.chance.random() < 0.005 else name
+        return name * 30 if self.members == MEMBERS[-1] and self.chance.random() < 0.005 else name
 
     def maybe(self, *words: bytes, odds: float = 0.3) -> list[bytes]:
         return list(words) if self.chance.random() < odds else []
@@ -106,6 +106,18 @@ class Requests:
         ][kind - 10]  # fmt: skip
 
 
+def same(ours: bytes, theirs: bytes, *, signs: bool) -> bool:
+    """Tell whether two replies say the same; `signs`: of zeros as well.
+
+    Redis forgets these when a set in the making becomes a skip list.
+    """
+    if ours == theirs:
+        return True
+    if signs and ours.count(b"-0\r") != theirs.count(b"-0\r"):
+        return False
+    return same_numbers(value(ours), value(theirs))
+
+
 def compare(seed: int, port: int, protocol: int, count: int, members: int) -> list[str]:
     requests = Requests(seed, members)
     ours, theirs = Embedded(seed), Peer(port)
@@ -124,7 +136,7 @@ def compare(seed: int, port: int, protocol: int, count: int, members: int) -> li
         batch = [requests.one() for _ in range(BATCH)]
         replies = ours.answers(pipeline(batch))
         for request, one, other in zip(batch, replies, theirs.answers(batch), strict=True):
-            if one != other and not same_numbers(value(one), value(other)):
+            if not same(one, other, signs=members < MEMBERS[-1]):
                 found.append(f"{request!r:.300}\n  ours   {one!r:.300}\n  theirs {other!r:.300}")
         for key in KEYS:
             mine = scores_of(lambda asked: ours.answers(pipeline(asked)), key)
