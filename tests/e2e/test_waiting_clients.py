@@ -21,7 +21,7 @@ import random
 import struct
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, Self
 
@@ -94,6 +94,7 @@ class Waiter:
         self.leaving = False
         self.asks = False  # its request has no reply yet
         self.timed = False  # the request has a time-out
+        self.lists = LISTS  # which of them it waits for, if for any
         self.free = asyncio.Event()  # to send the next request
         self.free.set()
 
@@ -102,7 +103,7 @@ class Waiter:
         chance = self.crowd.chance
         seconds = chance.choice([0, 0, 0, 5, 0.02])
         self.timed = seconds > 0
-        keys = chance.sample(LISTS, chance.randint(1, 3))
+        keys = self.lists = chance.sample(LISTS, chance.randint(1, 3))
         zsets = chance.sample(ZSETS, chance.randint(1, 2))
         count = chance.randint(1, 3)
         end = chance.choice(["LEFT", "RIGHT"])
@@ -271,21 +272,26 @@ class Crowd:
         assert victim.link is not None
         if victim.kind in TRACED:
             victim.cuts += 1
-            await self.end(control, victim.link, how)
+            await self.end(control, victim.link, how, LISTS)
             return
         async with self.quiet(control, victim) as link:
             if link is not None:
-                await self.end(control, link, how)
+                await self.end(control, link, how, victim.lists)
                 listed = link.id
                 while how == "reset" and await control.ask("CLIENT", "LIST", "ID", listed):
                     await asyncio.sleep(0)
 
-    async def end(self, control: Link, link: Link, how: str) -> None:
+    async def end(self, control: Link, link: Link, how: str, keys: Sequence[str]) -> None:
+        """Kill a connection and push to what it waits for in one go, or reset it."""
         self.done[how] += 1
-        if how == "kill":
-            assert await control.ask("CLIENT", "KILL", "ID", link.id) in {0, 1}
-        else:
+        if how == "reset":
             link.reset()
+            return
+        key = self.chance.choice(keys)
+        control.send("CLIENT", "KILL", "ID", link.id)
+        control.send("RPUSH", key, *self.fresh(key), *self.fresh(key))
+        assert await control.reply() in {0, 1}
+        assert await control.reply() > 0
 
     @contextlib.asynccontextmanager
     async def quiet(self, control: Link, victim: Waiter) -> AsyncIterator[Link | None]:
