@@ -95,6 +95,9 @@ class Streams:
             words += [b"LIMIT", b"%d" % self.chance.choice([0, 1, 4, 5, 9])]
         if self.often(0.3):
             words.insert(0 if self.often(0.5) else len(words), self.pick(self.references))
+        if b"ACKED" in words and b"MAXLEN" in words and b"~" not in words:
+            # 8.2.3 gives up in the node in which the length would have been reached.
+            words = [b"ACKED", b"MAXLEN", b"0"]
         return words
 
     def referenced(self) -> list[bytes]:

@@ -47,6 +47,8 @@ class Requests:
         """Return two bounds, and the words that say what they are."""
         by = self.pick([BOUNDS, NAMES, COUNTS] if self.by_name == KEYS else [BOUNDS, COUNTS])
         limit = self.maybe(b"LIMIT", self.pick(COUNTS), self.pick(COUNTS))
+        if by is NAMES:
+            limit = []  # it counts, of members with different scores, whatever it meets
         word = {id(BOUNDS): [b"BYSCORE"], id(NAMES): [b"BYLEX"], id(COUNTS): []}[id(by)]
         return [self.pick(by), self.pick(by)], word + self.maybe(b"REV") + limit
 
@@ -88,7 +90,7 @@ class Requests:
             [self.pick([b"ZRANGEBYSCORE", b"ZREVRANGEBYSCORE"]), key, self.pick(BOUNDS),
              self.pick(BOUNDS), *with_scores, *self.maybe(b"LIMIT", b"1", b"3")],
             [self.pick([b"ZRANGEBYLEX", b"ZREVRANGEBYLEX"]), named, self.pick(NAMES),
-             self.pick(NAMES), *self.maybe(b"LIMIT", b"1", b"3")],
+             self.pick(NAMES), *self.maybe(b"LIMIT", b"1", b"3", odds=0.3 * (named == b"l"))],
             [b"ZREVRANGE", key, self.pick(COUNTS), self.pick(COUNTS), *with_scores],
             [b"ZCOUNT", key, self.pick(BOUNDS), self.pick(BOUNDS)],
             [b"ZLEXCOUNT", named, self.pick(NAMES), self.pick(NAMES)],
