@@ -185,7 +185,7 @@ class Blocking:
             if not isinstance(waiter, Waiter) or waiter.session.waiting is not waiter:
                 continue
             if waiter.session.has(SessionFlag.CLOSE_NOW):
-                continue  # it was killed in this turn: what it were given would be lost
+                continue  # it was killed in this turn: what it was given would be lost
             assert waiter.wait is not None
             if waiter.wait.kind in {None, kind}:
                 self._again(waiter)
