@@ -9,6 +9,7 @@ from spineldb.core.call cimport UNANSWERED, Call, body, keyword
 from spineldb.core.effects cimport EVENT_ZSET
 from spineldb.core.entry cimport entry_root, value_size_of
 from spineldb.core.glob cimport glob_match
+from spineldb.core.hot_keys cimport parse_cursor
 from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport DOUBLE_TEXT, format_double, parse_double, parse_timeout
 from spineldb.core.resp cimport (
@@ -637,33 +638,6 @@ cdef int gather(void* context, uint64_t hash, Ref* ref) except -2:
     found.refs[found.count] = ref[0]
     found.count += 1
     return 0
-
-
-cdef bint parse_cursor(const Slice* text, uint64_t* cursor) noexcept nogil:
-    """Read a cursor as Redis does, that is, as C's strtoull does: blanks and a sign may stand
-    in front, and what has a minus wraps around, unless it is written as a negative number is.
-    """
-    cdef size_t i = 0
-    cdef uint64_t value = 0
-    cdef unsigned int digit
-    cdef bint minus = False
-    while i < text.size and (text.data[i] == c" " or 9 <= text.data[i] <= 13):
-        i += 1
-    if i < text.size and (text.data[i] == c"+" or text.data[i] == c"-"):
-        minus = text.data[i] == c"-"
-        if minus and i == 0 and text.size > 1 and text.data[1] != c"0":
-            return False
-        i += 1
-    if i == text.size:
-        return False
-    while i < text.size:
-        digit = <unsigned int>(<unsigned char>text.data[i]) - 48
-        if digit > 9 or value > (~<uint64_t>0 - digit) // 10:
-            return False
-        value = value * 10 + digit
-        i += 1
-    cursor[0] = 0 - value if minus else value
-    return True
 
 
 cdef void out_scanned(Call call, const Item* item, bint scores, bint exactly) noexcept:
