@@ -10,12 +10,12 @@ from spineldb.core.call import Call
 from spineldb.core.connection import Network
 from spineldb.core.dispatch import Dispatcher
 from spineldb.core.effects import Effects, RecordingSink
-from spineldb.core.keyspace import Database, Keyspace
+from spineldb.core.database import Database
+from spineldb.core.keyspace import Keyspace
 from spineldb.core.session import SessionFlag
 from spineldb.engine.command import CommandTable, Family
 from spineldb.engine.gates import compiled_table
-
-EVERY_EVENT = (1 << 17) - 1
+from tests.support.events import heard, listening
 
 
 class Bench:
@@ -24,9 +24,7 @@ class Bench:
     def __init__(self, *families: Family, protocol: int = 2) -> None:
         self.keyspace = Keyspace(seed=bytes(16))
         self.effects = Effects(self.keyspace)
-        self.events: list[tuple[str, bytes]] = []
-        self.effects.event_mask = EVERY_EVENT
-        self.effects.on_event = self._on_event
+        self._listener = listening(self.effects)
         self.sink = RecordingSink()
         self.effects.add_sink(self.sink)
         self.dispatcher = Dispatcher(self.effects, Call(self.effects))
@@ -35,8 +33,9 @@ class Bench:
         self.client.mark(SessionFlag.AUTHENTICATED)
         self.client.protocol = protocol
 
-    def _on_event(self, _db: int, _kind: int, event: bytes, key: bytes) -> None:
-        self.events.append((event.decode(), key))
+    def told(self) -> list[tuple[str, bytes]]:
+        """Return the keyspace events since the last call."""
+        return [(event, key) for _, event, key in heard(self._listener)]
 
     @property
     def db(self) -> Database:
@@ -50,11 +49,6 @@ class Bench:
         reply = decoder.next()
         assert reply is not INCOMPLETE
         return reply
-
-    def told(self) -> list[tuple[str, bytes]]:
-        """Return the keyspace events since the last call."""
-        events, self.events = self.events, []
-        return events
 
     def propagated(self) -> list[list[bytes]]:
         """Return the requests of the effect stream since the last call, SELECT left out."""

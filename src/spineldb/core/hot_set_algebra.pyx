@@ -16,8 +16,9 @@ from spineldb.core.resp cimport Output, Slice, out_bulk, parse_int
 from spineldb.core.root cimport root_release
 from spineldb.core.sets cimport (
     ENCODING, INTSET, LISTPACK, SetRoot, SetValue, set_add, set_append, set_new, set_open,
-    set_open_root, set_remove, set_settle, set_store, set_walk,
+    set_open_root, set_remove, set_reserve, set_settle, set_store, set_walk,
 )
+from spineldb.core.tree cimport fetch
 
 from spineldb import errors
 
@@ -25,7 +26,9 @@ cdef bytes TOO_FEW_KEYS = errors.TooFewKeys().wire
 
 cdef enum:
     FEW = 16                     # sets of one command that need no memory of their own
-    SIFTED_MAX = 4               # keys of SUNION up to which nothing is built to find doubles
+    SIFTED_MAX = 4               # sets of a union up to which nothing is built to find doubles
+    GATHER_FROM = 2000           # members: a result from more is gathered before it is stored
+    AHEAD = 8                    # gathered members fetched ahead
 
 
 cdef struct Operands:            # the sets of one command
@@ -85,6 +88,12 @@ cdef int by_most(const void* one, const void* other) noexcept nogil:
     return by_count(other, one)
 
 
+cdef int tables_by_most(const void* one, const void* other) noexcept nogil:
+    cdef bint first = (<const SetValue*>one).table is not NULL
+    cdef bint second = (<const SetValue*>other).table is not NULL
+    return <int>second - <int>first if first != second else by_most(one, other)
+
+
 cdef struct Building:            # a set that receives a result
     void* db
     SetValue value
@@ -108,6 +117,58 @@ cdef int build_new(void* context, const char* member, size_t size,
     if building.only_integers:
         building.only_integers = parse_int(member, size, &number)
     set_append(<Database>building.db, &building.value, member, size, hash)
+    return 0
+
+
+cdef struct Gathered:
+    const char* member           # in one of the sets
+    size_t size
+
+cdef struct Gathering:           # a result that will be stored when it is known how large it is
+    Gathered* items
+    int64_t count
+
+
+cdef int gather(void* context, const char* member, size_t size, const uint64_t* hash) except -2:
+    cdef Gathering* gathering = <Gathering*>context
+    gathering.items[gathering.count].member = member
+    gathering.items[gathering.count].size = size
+    gathering.count += 1
+    return 0
+
+
+cdef int begin_gathering(Gathering* gathering, int64_t most) except -1:
+    gathering.count = 0
+    gathering.items = <Gathered*>malloc(<size_t>max(most, 1) * sizeof(Gathered))
+    if gathering.items is NULL:
+        raise MemoryError
+    return 0
+
+
+cdef int build_gathered(Building* building, const Gathering* gathering) except -1:
+    cdef const Gathered* items = gathering.items
+    cdef int64_t i
+    set_reserve(<Database>building.db, &building.value, gathering.count)
+    for i in range(gathering.count):
+        if i + AHEAD < gathering.count:
+            fetch(items[i + AHEAD].member)
+        build_new(building, items[i].member, items[i].size, NULL)
+    return 0
+
+
+cdef int build_sifted(Building* building, const SetValue* source, const SetValue* others,
+                      int count, bint inside) except -1:
+    """Build the set of those members of `source` that are in all `others`, or in none of them."""
+    cdef Gathering gathering
+    if source.table is NULL or source.count < GATHER_FROM:
+        sift(source, others, count, inside, build_new, building, &building.value)
+        return 0
+    begin_gathering(&gathering, source.count)
+    try:
+        sift(source, others, count, inside, gather, &gathering)
+        build_gathered(building, &gathering)
+    finally:
+        free(gathering.items)
     return 0
 
 
@@ -200,8 +261,7 @@ cdef int sinterstore(Call call, Slice* argv, int argc) except -1:
                   INTSET if sets.values[0].form & ENCODING == INTSET else LISTPACK)
             root = building.value.root
             try:
-                sift(sets.values, sets.values + 1, sets.count - 1, True, build_new, &building,
-                     &building.value)
+                build_sifted(&building, sets.values, sets.values + 1, sets.count - 1, True)
                 root = set_settle(call.db, root, building.only_integers)
             except MemoryError:
                 root_release(call.db.slabs, &root.root)
@@ -241,9 +301,27 @@ cdef int sintercard(Call call, Slice* argv, int argc) except -1:
 
 
 cdef int unite(Operands* sets, Building* building) except -1:
-    """Add the members of all sets to one."""
+    """Add the members of all sets to one. If they are few and large, those of the tables first."""
+    cdef Gathering gathering
+    cdef int64_t most = 0
+    cdef int tables = 0
     cdef int i
     for i in range(sets.count):
+        if sets.values[i].table is not NULL:
+            most += sets.values[i].count
+            tables += 1
+    if most < GATHER_FROM or tables > SIFTED_MAX:
+        tables = 0
+    else:
+        qsort(sets.values, <size_t>sets.count, sizeof(SetValue), tables_by_most)
+        begin_gathering(&gathering, most)
+        try:
+            for i in range(tables):
+                sift(&sets.values[i], sets.values, i, False, gather, &gathering)
+            build_gathered(building, &gathering)
+        finally:
+            free(gathering.items)
+    for i in range(tables, sets.count):
         sift(&sets.values[i], NULL, 0, False, build, building, &building.value)
     return 0
 
@@ -360,14 +438,13 @@ cdef int sdiffstore(Call call, Slice* argv, int argc) except -1:
 cdef int subtract(Call call, Operands* sets, Building* building) except -1:
     cdef int i, n
     if subtracts(sets):
-        sift(sets.values, NULL, 0, False, build_new, building, &building.value)
+        build_sifted(building, sets.values, NULL, 0, False)
         for i in range(1, sets.count):
             set_walk(&sets.values[i], take_out, building)
         return 0
     n = sets.count - 1
     qsort(sets.values + 1, <size_t>n, sizeof(SetValue), by_most)
-    sift(sets.values, sets.values + 1, n, False, build_new, building, &building.value)
-    return 0
+    return build_sifted(building, sets.values, sets.values + 1, n, False)
 
 
 cdef int take_out(void* context, const char* member, size_t size) except -2:

@@ -27,7 +27,7 @@ cdef enum:
     LEAST_REPLY = 6              # bytes of a member in a reply: $0, two line ends
 
 
-cdef inline int64_t below(Keyspace keyspace, int64_t limit) noexcept:
+cdef int64_t below(Keyspace keyspace, int64_t limit) noexcept:
     """A random number from 0 to `limit` - 1 (Lemire's multiplication, limit below 2^32)."""
     return <int64_t>(((keyspace.random() >> 32) * <uint64_t>limit) >> 32)
 

@@ -15,8 +15,8 @@ from spineldb.core.replies cimport (
 )
 from spineldb.core.resp cimport Output, Slice, out_array, out_bulk, out_int, out_reserve, parse_int
 from spineldb.core.sets cimport (
-    Member, SetValue, first_encoding, flat_next, member_text, set_add, set_contains, set_create,
-    set_expect, set_open, set_remove, set_walk,
+    BYTES, ENCODING, INTSET, Member, SetValue, first_encoding, flat_next, layout_of, member_text,
+    set_add, set_contains, set_create, set_expect, set_open, set_remove, set_rename, set_walk,
 )
 from spineldb.core.slab cimport Ref, Slabs, at
 from spineldb.core.table cimport table_walk
@@ -45,8 +45,12 @@ cdef void reply_set(Call call, int64_t count) noexcept:
 
 cdef void put_in_front(Output* out, size_t position, const char* text, size_t size) noexcept:
     """Insert what had to be known first before the replies from a position on."""
+    cdef int i = out.piece_count
     if out_reserve(out, size) is NULL:
         return
+    while i > 0 and out.pieces[i - 1].position >= position:      # blocks that are sent between
+        i -= 1
+        out.pieces[i].position += size
     memmove(out.data + position + size, out.data + position, out.used - position)
     memcpy(out.data + position, text, size)
     out.used += size
@@ -88,8 +92,18 @@ cdef bint read_set(Call call, Slice* key, SetValue* value) except -1:
 
 # -- adding and removing ---------------------------------------------------------------------------
 
-cdef int64_t add_all(Call call, Found* found, SetValue* value, Slice* members, int count) except -1:
-    """Add members, all or, without memory, none; answer how many were new."""
+cdef void rename_back(SetValue* value, uint8_t form) noexcept nogil:
+    """Call a set again what it was called when it had that form, unless it cannot be that now."""
+    if layout_of(value) != BYTES or form & ENCODING != INTSET:
+        set_rename(value, form & ENCODING)
+
+
+cdef int64_t add_all(Call call, Found* found, SetValue* value, Slice* members, int count,
+                     uint8_t form) except -1:
+    """Add members, all or, without memory, none; answer how many were new.
+
+    `form` is the set's before it was expected to grow.
+    """
     cdef Database db = call.db
     cdef uint8_t[FLAGS] few
     cdef uint8_t* new = few
@@ -111,6 +125,7 @@ cdef int64_t add_all(Call call, Found* found, SetValue* value, Slice* members, i
             i -= 1
             if new[i]:
                 set_remove(db, found, value, members[i].data, members[i].size)
+        rename_back(value, form)
         raise
     finally:
         if new is not few:
@@ -124,6 +139,7 @@ cdef int sadd(Call call, Slice* argv, int argc) except -1:
     cdef SetValue value
     cdef int64_t before
     cdef int64_t added
+    cdef uint8_t form
     if call.first(&argv[1], &found) is NULL:
         added = create(call, &argv[1], &found, argv + 2, argc - 2)
     else:
@@ -131,8 +147,9 @@ cdef int sadd(Call call, Slice* argv, int argc) except -1:
             return call.refuse(WRONG_TYPE)
         set_open(db.slabs, found.entry, &value)
         before = value.count
+        form = value.form
         set_expect(db, &value, argc - 2)
-        added = add_all(call, &found, &value, argv + 2, argc - 2)
+        added = add_all(call, &found, &value, argv + 2, argc - 2, form)
         if added:
             db.recount(found.entry, before)
     if added:
@@ -151,7 +168,7 @@ cdef int64_t create(Call call, Slice* key, Found* found, Slice* members, int cou
     if count > 1:
         set_open(db.slabs, found.entry, &value)
         try:
-            added += add_all(call, found, &value, members + 1, count - 1)
+            added += add_all(call, found, &value, members + 1, count - 1, value.form)
         except MemoryError:
             db.recount(found.entry, -1)
             db.find_hashed(key.data, key.size, found.hash, found)

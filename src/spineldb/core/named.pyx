@@ -44,6 +44,13 @@ cdef bint names_open(Slabs* slabs, Names* names, uint32_t capacity) noexcept nog
     return True
 
 
+cdef void names_close(Slabs* slabs, Names* names) noexcept nogil:
+    """Give an empty array back."""
+    array_free(slabs, names.items, names.capacity * sizeof(Named*))
+    names.items = NULL
+    names.capacity = 0
+
+
 cdef Named* names_add(Slabs* slabs, Names* names, const char* name, size_t size,
                       size_t fixed) noexcept nogil:
     """Add a name that is not there, with `fixed` zeroed bytes before it; NULL without memory."""
@@ -57,6 +64,8 @@ cdef Named* names_add(Slabs* slabs, Names* names, const char* name, size_t size,
         return NULL
     ref = slab_alloc(slabs, fixed + size)
     if ref == 0:
+        if names.count == 0:
+            names_close(slabs, names)        # it goes with the last name otherwise
         return NULL
     one = <Named*>at(slabs, ref)
     memset(one, 0, fixed)
@@ -78,9 +87,7 @@ cdef void names_remove(Slabs* slabs, Names* names, uint32_t position) noexcept n
     memmove(names.items + position, names.items + position + 1,
             (names.count - position) * sizeof(Named*))
     if names.count == 0:
-        array_free(slabs, names.items, names.capacity * sizeof(Named*))
-        names.items = NULL
-        names.capacity = 0
+        names_close(slabs, names)
 
 
 cdef void named_free(Slabs* slabs, Named* one) noexcept nogil:

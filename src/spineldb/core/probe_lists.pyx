@@ -19,7 +19,7 @@ from spineldb.core.entry cimport entry_root
 from spineldb.core.keyspace cimport Found
 from spineldb.core.lists cimport List, ListRoot
 from spineldb.core.resp cimport Slice
-from spineldb.core.slab cimport block_cost, class_size, malloc_cost
+from spineldb.core.slab cimport array_cost, block_cost, class_size
 
 
 cdef ListRoot* root_of(List view) except? NULL:
@@ -50,7 +50,7 @@ def faults(view: List) -> list[str]:
     cdef size_t total
     if root is NULL:
         return found
-    total = class_size(sizeof(ListRoot)) + malloc_cost((root.chain.mask + 1) * sizeof(Slot))
+    total = class_size(sizeof(ListRoot)) + array_cost((root.chain.mask + 1) * sizeof(Slot))
     for i in range(root.chain.length):
         chunk = chunk_at(view.db.slabs, &root.chain, i)
         p = chunk_data(chunk) + chunk.start
