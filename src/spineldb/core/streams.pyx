@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, memmove
 
+from spineldb.core.effects cimport EVENT_STREAM, Effects
 from spineldb.core.entry cimport STREAM, entry_root, load32, store32
 from spineldb.core.keyspace cimport Database, Found, View
 from spineldb.core.pending cimport (
@@ -292,6 +293,19 @@ cdef void stream_recount(Database db, const uint8_t* entry, int64_t before) noex
     cdef int64_t now = entry_root(entry).count
     if before ^ now > before & now:      # the highest bits differ, and so the bins of Keysizes
         db.recount(entry, before)
+
+
+cdef int stream_noted(Effects effects, Database db, const Slice* key, const char* event,
+                      int64_t count) except -1:
+    cdef bytes name
+    effects.dirty += count
+    if effects.awaited_keys | effects.event_mask & EVENT_STREAM:
+        name = key.data[:key.size]
+        if name in db.awaited:
+            effects.ready.append((db, name))
+        if effects.event_mask & EVENT_STREAM and event[0]:
+            effects.on_event(db.index, EVENT_STREAM, event, name)
+    return 0
 
 
 cdef bint stream_next_id(const StreamRoot* stream, int64_t now_ms, ID* id) noexcept nogil:
