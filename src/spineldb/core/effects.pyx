@@ -225,11 +225,14 @@ cdef class Effects(Undertaker):
         return 0
 
     cdef int enter(self, int index) except -1:
-        """Have what follows in the unit run in this database."""
-        if index != self.unit_db:
+        """Have what follows in the unit run in this database. To select it is no effect."""
+        if self.unit_size == 0:
+            self.unit_first = self.unit_db = index
+        elif index != self.unit_db:
             self.opening(2)
             self.argument(b"SELECT", 6)
             self.argument_int(index)
+            self.unit_commands -= 1
             self.unit_db = index
         return 0
 
