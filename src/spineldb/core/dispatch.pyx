@@ -692,7 +692,7 @@ cdef class Dispatcher(Executor):
         """Take the reply back if the client asked for none (CLIENT REPLY)."""
         if session.flags & (REPLY_OFF | REPLY_SKIP):
             out_truncate(&session.out, start, pieces)
-        if self.depth:
+        if self.depth and session is self.context.client:
             return                               # the request that is skipped is the outer one
         session.flags &= ~<uint32_t>REPLY_SKIP
         if session.flags & REPLY_SKIP_NEXT:

@@ -68,11 +68,14 @@ cdef class RecordingSink(Sink):
     """Keeps the effect stream in memory, so that a test can replay it into an empty server."""
 
     cdef bytearray stream
+    cdef public bint refuses                 # fault injection: whatever it is given
 
     def __cinit__(self):
         self.stream = bytearray()
 
     cdef int append(self, const char* data, size_t size) except -1:
+        if self.refuses:
+            raise errors.InjectedFault
         self.stream += data[:size]
         return 0
 

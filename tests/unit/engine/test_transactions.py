@@ -239,6 +239,23 @@ def test_a_burial_within_that_cannot_be_propagated_begins_the_mode(
     assert told(sink) == ["SET x 1"]
 
 
+def test_a_unit_that_is_not_taken_ends_in_an_error_for_the_whole(
+    party: Party, sink: RecordingSink
+) -> None:
+    waiting, client = party.join(), party.join()
+    assert waiting.say("BLPOP l 0") == NOTHING
+    sink.refuses = True
+    assert transaction(client, "SET a 1", "GET a", "RPUSH l x") == NOT_PROPAGATED
+    assert party.engine.emergency.active
+    assert waiting.hear() == REFUSED
+    assert client.say("MGET a") == [b"1"]
+    assert client.say("LRANGE l 0 -1") == [b"x"]
+    assert client.say("EXEC") == "ERR EXEC without MULTI"
+    sink.refuses = False
+    assert transaction(client, "GET a") == [b"1"]
+    assert told(sink) == []
+
+
 def test_what_was_gone_when_it_was_watched_fails_nothing_where_it_cannot_be_deleted(
     party: Party,
 ) -> None:
@@ -433,6 +450,13 @@ def test_replies_that_are_switched_off_within_leave_what_was_said() -> None:
     party.join().say("SET a 1")
     for lines, expected in cases.items():
         assert raw(party.join(), *lines) == expected, lines
+
+
+def test_who_is_unblocked_within_has_only_that_reply_skipped(party: Party) -> None:
+    waiting, client = party.join(), party.join()
+    assert raw(waiting, "CLIENT REPLY SKIP", "BLPOP none 0") == b""
+    assert transaction(client, f"CLIENT UNBLOCK {waiting.id}", "PING") == [1, "PONG"]
+    assert waiting.say("PING") == "PONG"
 
 
 def test_a_client_that_ends_itself_hears_nothing_more_though_all_of_it_runs(party: Party) -> None:
