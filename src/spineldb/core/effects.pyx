@@ -118,7 +118,8 @@ cdef class Effects(Undertaker):
         if db.watched:
             db.touch_watchers(key)
         if db.awaited and key in db.awaited:
-            self.ready.append((db, key))
+            kind, size = db.peek(key)
+            self.ready.append((db, key, kind if size else 0))
         if self.event_mask & event_class:
             self.on_event(db.index, event_class, event, key)
         return 0

@@ -302,7 +302,7 @@ cdef int stream_noted(Effects effects, Database db, const Slice* key, const char
     if effects.awaited_keys | effects.event_mask & EVENT_STREAM:
         name = key.data[:key.size]
         if name in db.awaited:
-            effects.ready.append((db, name))
+            effects.ready.append((db, name, STREAM))
         if effects.event_mask & EVENT_STREAM and event[0]:
             effects.on_event(db.index, EVENT_STREAM, event, name)
     return 0

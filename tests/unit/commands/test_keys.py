@@ -256,7 +256,7 @@ def test_those_who_wait_for_a_key_are_woken(
     class Hooks:
         def ready(self, effects: object) -> None:
             del effects
-            woken.extend(server.effects.ready)
+            woken.extend((one, name) for one, name, _ in server.effects.ready)
             server.effects.ready.clear()
 
     server.dispatcher.hooks = Hooks()
