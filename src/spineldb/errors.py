@@ -93,6 +93,15 @@ def _without_err(error: CommandError) -> bytes:
     return error.message if error.code == "ERR" else error.wire
 
 
+class OnlySubscribing(CommandError):
+    """What RESP2 does not allow to a client that is subscribed."""
+
+    text = (
+        "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+        "allowed in this context"
+    )
+
+
 class MonitorDenied(CommandError):
     text = "MONITOR isn't allowed for DENY BLOCKING client"
 

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from spineldb.core.channels cimport Channels
 from spineldb.core.keyspace cimport Database, Found, Keyspace, Undertaker
 from spineldb.core.resp cimport Request, Slice
 
@@ -39,7 +40,7 @@ cdef class Effects(Undertaker):
     cdef readonly list ready                 # (database, key, kind it has by then) that are awaited
     cdef public int64_t awaited_keys         # entries of all `awaited` registries
     cdef public int event_mask               # EventClass bits somebody wants to hear of
-    cdef public object on_event              # called (database index, event class, event, key)
+    cdef readonly Channels channels          # where keyspace events and messages are published
     cdef public bint may_bury                # expired keys may be deleted (not on a replica)
     cdef public bint active_expiry           # DEBUG SET-ACTIVE-EXPIRE
     cdef public int fail_next                # fault injection: this many units cannot be prepared
@@ -62,6 +63,8 @@ cdef class Effects(Undertaker):
     cdef int changed(self, Database db, const char* key, size_t size, int event_class,
                      const char* event, int64_t count) except -1
     cdef int announce(self, Database db, bytes key, int event_class, bytes event) except -1
+    # Publish a keyspace event, where its class is asked for.
+    cdef int tell(self, int db, int event_class, bytes event, bytes key) except -1
     # A command begins in this database: a unit of its own.
     cdef inline void begin(self, int db) noexcept:
         self.home = self.unit_first = self.unit_db = self.base_db = db

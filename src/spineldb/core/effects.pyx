@@ -96,6 +96,7 @@ cdef class Effects(Undertaker):
     def __cinit__(self, Keyspace keyspace):
         self.keyspace = keyspace
         keyspace.undertaker = self
+        self.channels = Channels()
         self.sinks = []
         self.ready = []
         self.stream_db = -1
@@ -121,7 +122,15 @@ cdef class Effects(Undertaker):
             kind, size = db.peek(key)
             self.ready.append((db, key, kind if size else 0))
         if self.event_mask & event_class:
-            self.on_event(db.index, event_class, event, key)
+            self.tell(db.index, event_class, event, key)
+        return 0
+
+    cdef int tell(self, int db, int event_class, bytes event, bytes key) except -1:
+        if self.event_mask & event_class and (self.channels.channels or self.channels.patterns):
+            if self.event_mask & EVENT_KEYSPACE:
+                publish(self.channels, b"__keyspace@%d__:%b" % (db, key), event)
+            if self.event_mask & EVENT_KEYEVENT:
+                publish(self.channels, b"__keyevent@%d__:%b" % (db, event), key)
         return 0
 
     def note(self, Database db, bytes key, str event, int64_t count) -> None:
@@ -470,6 +479,18 @@ cdef struct Firing:
 cdef int fire(void* context, uint32_t prefix) except -2:
     cdef Firing* firing = <Firing*>context
     (<Effects>firing.effects).expire_prefix(<Database>firing.db, prefix)
+    return 0
+
+
+cdef int publish(Channels channels, bytes channel, bytes message) except -1:
+    cdef Slice to, what
+    to.data = PyBytes_AS_STRING(channel)
+    to.size = <size_t>PyBytes_GET_SIZE(channel)
+    to.block = NULL
+    what.data = PyBytes_AS_STRING(message)
+    what.size = <size_t>PyBytes_GET_SIZE(message)
+    what.block = NULL
+    channels.publish(&to, &what)
     return 0
 
 

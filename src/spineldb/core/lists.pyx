@@ -64,6 +64,7 @@ from spineldb.core.slab cimport Slabs, block_release, block_retain, class_size
 cdef enum:
     LISTPACK_HEADER = 7          # bytes of an empty listpack
     COUNTED_BYTES = 8192         # of a listpack whose limit is a number of elements
+    NODE_ESTIMATE = 8            # what Redis adds to a value to guess whether a node has room
 
 
 # -- how a list is stored --------------------------------------------------------------------------
@@ -290,6 +291,7 @@ cdef bint push_all(Slabs* slabs, ListRoot* root, const Pushed* pushed) noexcept:
     for i in range(pushed.count):
         if not chain_push(&root.chain, slabs, &pushed.values[i], pushed.left):
             chain_drop(&root.chain, slabs, pushed.left, i)
+            settle(root)                     # the ring may have grown
             return False
     settle(root)
     return True
@@ -306,37 +308,47 @@ cdef int push_unpacked(Database db, Found* found, const Run* run, const Pushed* 
     return install(db, found, root)
 
 
+cdef ListRoot* rooted(Slabs* slabs, const Pushed* pushed, bint quick) except NULL:
+    """A root with nothing but what is pushed."""
+    cdef ListRoot* root
+    cdef Run none
+    none.start = NULL
+    none.size = 0
+    none.count = 0
+    root = unpacked(slabs, &none)
+    if not push_all(slabs, root, pushed):
+        discard(slabs, root)
+        raise MemoryError
+    root.root.form = QUICK if quick else 0
+    return root
+
+
+cdef int place_root(Database db, Found* found, const char* key, size_t key_size,
+                    ListRoot* root) except -1:
+    """Give a key a root as its value, or free it."""
+    cdef char* value
+    try:
+        value = db.place(found, key, key_size, LIST, sizeof(Root*), -1)
+    except MemoryError:
+        discard(db.slabs, root)
+        raise
+    memcpy(value, &root, sizeof(Root*))
+    return 0
+
+
 cdef int push_first(Database db, Found* found, const char* key, size_t key_size,
                     const Pushed* pushed) except -1:
     """Make a list of what is pushed under a key that has no value."""
     cdef bint quick = exceeds(
         db.keyspace.list_max_listpack_size, LISTPACK_HEADER + pushed.raw, pushed.count)
-    cdef bint fits = pushed.size <= PACKED_MAX and not pushed.big
-    cdef ListRoot* root = NULL
     cdef char* value
-    cdef Run none
-    if not fits:
-        none.start = NULL
-        none.size = 0
-        none.count = 0
-        root = unpacked(db.slabs, &none)
-        if not push_all(db.slabs, root, pushed):
-            discard(db.slabs, root)
-            raise MemoryError
-        root.root.form = QUICK if quick else 0
-    try:
-        value = db.place(found, key, key_size, LIST | PACKED if fits else LIST,
-                         PACKED_HEADER + pushed.size if fits else sizeof(Root*), -1)
-    except MemoryError:
-        if root is not NULL:
-            discard(db.slabs, root)
-        raise
-    if fits:
+    if pushed.size <= PACKED_MAX and not pushed.big:
+        value = db.place(found, key, key_size, LIST | PACKED, PACKED_HEADER + pushed.size, -1)
         store16(<uint8_t*>value, <uint16_t>pushed.count)
         value[PACKED_FORM] = QUICK if quick else 0
         write_values(<uint8_t*>value + PACKED_HEADER, pushed)
     else:
-        memcpy(value, &root, sizeof(Root*))
+        place_root(db, found, key, key_size, rooted(db.slabs, pushed, quick))
     db.recount(found.entry, -1)
     return 0
 
@@ -379,6 +391,40 @@ cdef int list_push(Database db, Found* found, const char* key, size_t key_size,
     cdef Pushed pushed
     measure(&pushed, values, count, left)
     return push(db, found, key, key_size, &pushed)
+
+
+cdef bint fills_a_node(int64_t fill, const Slice* values, int64_t count) noexcept:
+    """Would values, pushed one by one, fill more than a node of a quicklist?"""
+    cdef int64_t limit = byte_limit(fill) if fill < 0 else COUNTED_BYTES
+    cdef int64_t size = LISTPACK_HEADER
+    cdef int64_t i
+    if fill >= 0 and count > max(fill, <int64_t>1):
+        return True
+    for i in range(count):
+        if <int64_t>values[i].size + (size + NODE_ESTIMATE if i else 0) > limit:
+            return True
+        size += <int64_t>packed_bytes(&values[i])
+    return size > limit
+
+
+cdef int list_store(Database db, Found* found, const char* key, size_t key_size,
+                    const Slice* values, int64_t count) except -1:
+    cdef bint quick = fills_a_node(db.keyspace.list_max_listpack_size, values, count)
+    cdef uint8_t[PACKED_MAX] run
+    cdef Pushed pushed
+    cdef char* value
+    measure(&pushed, values, count, False)
+    if pushed.size <= PACKED_MAX and not pushed.big:
+        write_values(run, &pushed)
+        value = db.place(found, key, key_size, LIST | PACKED, PACKED_HEADER + pushed.size, -1)
+        store16(<uint8_t*>value, <uint16_t>count)
+        value[PACKED_FORM] = QUICK if quick else 0
+        memcpy(value + PACKED_HEADER, run, pushed.size)
+    else:
+        place_root(db, found, key, key_size, rooted(db.slabs, &pushed, quick))
+    found.expired = False
+    db.recount(found.entry, -1)
+    return 0
 
 
 cdef int list_insert(Database db, Found* found, int64_t index, const Slice* value) except -1:

@@ -69,6 +69,8 @@ cdef bint zset_score(const Slabs* slabs, const uint8_t* entry, const char* membe
                      double* score) noexcept nogil
 # Does OBJECT ENCODING say skiplist?
 cdef bint zset_called_skiplist(const uint8_t* entry) noexcept nogil
+# From now on it does.
+cdef void zset_call_skiplist(uint8_t* entry) noexcept nogil
 # The rank of a member, or -1; its score, too.
 cdef int64_t zset_rank_of(const Slabs* slabs, const uint8_t* entry, const char* member,
                           size_t size, double* score) noexcept nogil

@@ -420,6 +420,17 @@ cdef bint zset_called_skiplist(const uint8_t* entry) noexcept nogil:
     return form_of(entry) == SKIPLIST
 
 
+cdef void zset_call_skiplist(uint8_t* entry) noexcept nogil:
+    cdef Root* root = entry_root(entry)
+    cdef size_t size
+    if form_of(entry) == SKIPLIST:
+        return                   # do not dirty a page that a snapshot child shares for nothing
+    if root is not NULL:
+        root.form |= SKIPLIST
+    else:
+        (<uint8_t*>entry_value(entry, &size))[PACKED_FORM] |= SKIPLIST
+
+
 cdef inline void bound_of(Bound* bound, double score, const char* member,
                           size_t size) noexcept nogil:
     bound.kind = AT_ELEMENT

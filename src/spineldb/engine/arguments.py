@@ -6,13 +6,12 @@ function here takes one argument as it came and raises the error Redis has for i
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
 from spineldb import errors
 from spineldb.core.glob import matches as glob
-from spineldb.core.numbers import text_to_double
+from spineldb.core.numbers import text_to_double, text_to_timeout
 
 __all__ = [
     "INT64_MAX",
@@ -86,16 +85,13 @@ def number(raw: bytes) -> float:
 
 def timeout(raw: bytes) -> float:
     """Read a number of seconds to wait; 0 is for ever. Rounded up to whole milliseconds."""
-    if raw.isdigit() and len(raw) < 10:
-        return int(raw)  # as nearly always
+    milliseconds = text_to_timeout(raw)
+    if milliseconds is not None:
+        return milliseconds / 1000
     value = text_to_double(raw)
     if value is None:
         raise errors.TimeoutNotFloat
-    if value < 0:
-        raise errors.TimeoutNegative
-    if value * 1000 >= INT64_MAX:
-        raise errors.TimeoutOutOfRange
-    return math.ceil(value * 1000) / 1000
+    raise errors.TimeoutNegative if value < 0 else errors.TimeoutOutOfRange
 
 
 def timeout_ms(raw: bytes) -> int:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from spineldb import commands
+from spineldb.core.effects import RecordingSink
+from spineldb.core.session import SessionFlag
 from spineldb.engine.command import CommandTable
 from spineldb.engine.safety import GUARDS
 from tests.support.several import Guest, Party
@@ -159,6 +161,38 @@ def test_many_keys_are_refused_and_not_the_one_that_is_stored(party: Party, line
     party.engine.safety.limit(0, 3)
     reply = guest.say(line)
     assert "max_set_operation_keys" not in str(reply)
+
+
+@pytest.mark.parametrize("line", [*(line for line, _, _ in REFUSED), *MANY])
+def test_what_is_refused_changes_nothing(party: Party, line: str) -> None:
+    """Not a key, not a deadline, not who is blocked, and nothing is propagated."""
+    guest = guarded(party, line)
+    guest.say("SET x value EX 1000")
+    sink = RecordingSink()
+    party.engine.effects.add_sink(sink)
+    digest, dirty = guest.say("DEBUG DIGEST"), party.engine.effects.dirty
+    party.engine.safety.limit(LIMIT, 2)
+    assert str(guest.say(line)).startswith("ERR Command ")
+    assert guest.say("DEBUG DIGEST") == digest
+    assert party.engine.effects.dirty == dirty
+    assert not guest.connection.has(SessionFlag.BLOCKED)
+    assert sink.take() == b""
+
+
+@pytest.mark.parametrize(("line", "key", "size"), REFUSED)
+def test_in_a_transaction_it_is_refused_when_it_runs(
+    party: Party, line: str, key: str, size: int
+) -> None:
+    """What was queued before may have changed how much there is to read."""
+    guest = guarded(party, line, LIMIT)
+    refusal = f"aborted: collection size ({size}) exceeds"
+    guest.say("MULTI")
+    for words in (line, f"DEL {key}", line):
+        assert guest.say(words) == "QUEUED"
+    refused, deleted, passed = guest.say("EXEC")
+    assert refusal in str(refused)
+    assert deleted == 1
+    assert "aborted" not in str(passed)
 
 
 def test_every_guarded_command_has_a_case() -> None:
