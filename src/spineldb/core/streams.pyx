@@ -303,8 +303,8 @@ cdef int stream_noted(Effects effects, Database db, const Slice* key, const char
         name = key.data[:key.size]
         if name in db.awaited:
             effects.ready.append((db, name, STREAM))
-        if effects.event_mask & EVENT_STREAM and event[0]:
-            effects.on_event(db.index, EVENT_STREAM, event, name)
+        if event[0]:
+            effects.tell(db.index, EVENT_STREAM, event, name)
     return 0
 
 

@@ -10,8 +10,12 @@ import pytest
 
 from spineldb.client import INCOMPLETE, Decoder, ErrorReply, encode
 from spineldb.config.settings import Settings
-from spineldb.core import probe_data
+from spineldb.core import probe_data, strings
 from spineldb.core.effects import RecordingSink
+from spineldb.engine.command import UPDATE, WRITE, Family
+from spineldb.engine.context import Context
+from spineldb.engine.keyspecs import Keys
+from spineldb.engine.reply import Reply
 from tests.support.several import NOTHING, Guest, Party
 
 ABORTED = "EXECABORT Transaction discarded because of previous errors."
@@ -22,12 +26,24 @@ NOT_PROPAGATED = (
 OOM = "OOM command not allowed when used memory > 'maxmemory'."
 
 
+family = Family("generic")
+
+
+@family.command("BREAK key when", WRITE, keys=Keys(1, 1), key=UPDATE, since="5.0.0")
+def break_(ctx: Context, key: bytes, when: bytes) -> Reply:
+    """Fail by a bug of ours, before or after the change. O(1)."""
+    if when == b"after":
+        strings.put(ctx.db, key, b"half")
+        ctx.changed(key, "set")
+    raise ZeroDivisionError
+
+
 @pytest.fixture
 def party() -> Party:
-    """Return an engine with every command, DEBUG among them."""
+    """Return an engine with every command, DEBUG among them, and one that fails."""
     settings = Settings()
     settings.debug.enable_debug_command = "yes"
-    return Party(settings=settings)
+    return Party(family, settings=settings)
 
 
 @pytest.fixture
@@ -160,6 +176,19 @@ def test_who_waited_is_served_afterwards_as_a_unit_of_its_own(
     ]  # fmt: skip
 
 
+def test_keys_are_served_in_the_order_in_which_they_came_to_hold_what_is_awaited(
+    party: Party, sink: RecordingSink
+) -> None:
+    first, second, client = party.join(), party.join(), party.join()
+    say_all(client, "ZADD a 1 m", "RPUSH b x")
+    first.say("BLPOP a 0")
+    second.say("BLPOP c 0")
+    told(sink)
+    transaction(client, "DEL a", "RENAME b c", "RPUSH a y")
+    assert told(sink) == ["MULTI", "DEL a", "RENAME b c", "RPUSH a y", "EXEC", "LPOP c", "LPOP a"]
+    assert [first.hear(), second.hear()] == [[b"a", b"y"], [b"c", b"x"]]
+
+
 def test_a_transaction_that_is_refused_or_discarded_is_not_propagated(
     party: Party, sink: RecordingSink
 ) -> None:
@@ -237,6 +266,26 @@ def test_a_burial_within_that_cannot_be_propagated_begins_the_mode(
     assert [str(one) for one in reply[3:]] == [REFUSED, "b'1'"]
     assert party.engine.emergency.active
     assert told(sink) == ["SET x 1"]
+
+
+def test_a_bug_that_changed_nothing_fails_alone(party: Party, sink: RecordingSink) -> None:
+    reply = transaction(party.join(), "SET a 1", "BREAK k before", "SET b 2")
+    assert isinstance(reply, list)
+    assert [str(one) for one in reply] == ["OK", "ERR internal error", "OK"]
+    assert told(sink) == ["SELECT 0", "MULTI", "SET a 1", "SET b 2", "EXEC"]
+    assert not party.engine.emergency.active
+
+
+def test_a_bug_after_a_change_begins_the_mode_in_its_place(
+    party: Party, sink: RecordingSink
+) -> None:
+    reply = transaction(party.join(), "SET a 1", "BREAK k after", "SET b 2", "GET k")
+    assert isinstance(reply, list)
+    assert [str(one) for one in reply] == ["OK", NOT_PROPAGATED, REFUSED, "b'half'"]
+    assert told(sink) == ["SELECT 0", "SET a 1"]
+    trigger = party.engine.emergency.trigger
+    assert trigger is not None
+    assert trigger.shown == "break k"
 
 
 def test_a_unit_that_is_not_taken_ends_in_an_error_for_the_whole(
