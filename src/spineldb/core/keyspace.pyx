@@ -411,8 +411,7 @@ cdef class Database:
         if sessions is not None:
             for session in list(sessions):
                 session.flags |= DIRTY_WATCH
-                if session.transaction is not None:
-                    unwatch_all(session)
+                unwatch_all(session)
         return 0
 
     cdef uint8_t* lookup(self, const char* key, size_t size, uint64_t hash,
@@ -680,9 +679,10 @@ cdef class Database:
 def unwatch_all(Session session not None) -> None:
     """Take a client out of the registries of what it watches."""
     cdef Database db
-    for db, key, _ in session.transaction.watched:
-        db.unwatch(key, session)
-    session.transaction.watched = []
+    if session.transaction is not None:
+        for db, key, _ in session.transaction.watched:
+            db.unwatch(key, session)
+        session.transaction.watched = []
 
 
 cdef struct Listing:

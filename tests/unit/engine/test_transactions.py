@@ -180,9 +180,8 @@ def test_keys_are_served_in_the_order_in_which_they_came_to_hold_what_is_awaited
     party: Party, sink: RecordingSink
 ) -> None:
     first, second, client = party.join(), party.join(), party.join()
+    assert [first.say("BLPOP a 0"), second.say("BLPOP c 0")] == [NOTHING, NOTHING]
     say_all(client, "ZADD a 1 m", "RPUSH b x")
-    first.say("BLPOP a 0")
-    second.say("BLPOP c 0")
     told(sink)
     transaction(client, "DEL a", "RENAME b c", "RPUSH a y")
     assert told(sink) == ["MULTI", "DEL a", "RENAME b c", "RPUSH a y", "EXEC", "LPOP c", "LPOP a"]
