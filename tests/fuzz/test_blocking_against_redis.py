@@ -18,6 +18,7 @@ from spineldb.client import INCOMPLETE, Decoder, encode
 from spineldb.core.effects import RecordingSink
 from tests import servers
 from tests.support.peer import Peer, Replica
+from tests.support.rounds import go_on, long, seeds
 from tests.support.several import Party
 from tests.support.wire import Fault
 
@@ -155,16 +156,12 @@ def compare(seed: int, port: int, count: int) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_waiting_clients_hear_what_the_real_servers_do(peer: servers.Server, seed: int) -> None:
     compare(seed, peer.port, 300)
 
 
 @pytest.mark.real
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("seed", range(100, 110))
-def test_many_waiting_clients_hear_what_the_real_servers_do(
-    peer: servers.Server, seed: int
-) -> None:
-    compare(seed, peer.port, 20_000)
+@long
+def test_waiting_clients_hear_for_minutes_what_the_real_servers_do(peer: servers.Server) -> None:
+    go_on(lambda seed: compare(seed, peer.port, 3000))

@@ -95,8 +95,9 @@ cdef class Effects(Undertaker):
     cdef int feed(self, const char* data, size_t size) except -1
     cdef int expire_prefix(self, Database db, uint32_t prefix) except -1
 
-# Delete about `limit` fields of the hash that was looked up whose time has passed, propagate that
-# and have what remains looked at when it is due. True if more are due already. core/hashes, which
-# stands on this module, puts its function here.
+# Look at about `limit` fields of the hash that was looked up, delete those whose time has passed
+# and propagate that. True if more may be due: then the caller goes on, or pushes the key anew. Else
+# what remains will be looked at when it is due. core/hashes, which stands on this module, puts its
+# function here.
 ctypedef bint (*ExpireFields)(Effects effects, Database db, Found* found, int64_t limit) except -1
 cdef ExpireFields expire_fields
