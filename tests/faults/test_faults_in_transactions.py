@@ -165,7 +165,7 @@ def fail_every_allocation(seed: int, count: int, step: int) -> int:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_request_without_memory_fails_alone(seed: int) -> None:
-    assert fail_every_allocation(seed, count=30, step=3) > 30
+    assert fail_every_allocation(seed, count=120, step=5) > 30
 
 
 def fail_every_propagation(seed: int, count: int) -> int:
@@ -209,7 +209,7 @@ def writes_by(command: Command) -> bool:
 
 
 def test_a_request_that_cannot_be_propagated_ends_what_may_be_written() -> None:
-    assert fail_every_propagation(3, 12) > 12
+    assert fail_every_propagation(3, 24) > 12
 
 
 @pytest.mark.soak
