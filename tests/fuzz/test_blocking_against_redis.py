@@ -76,6 +76,11 @@ def sent(chance: random.Random, number: int) -> list[str]:
     return ["MULTI", *(line(chance, number) for _ in range(chance.randint(1, 5))), "EXEC"]
 
 
+def encoded(requests: list[str]) -> bytes:
+    """Return requests as they are sent."""
+    return b"".join(encode(request.split()) for request in requests)
+
+
 class Theirs:
     """The clients of the real server."""
 
@@ -133,10 +138,9 @@ def compare(seed: int, port: int, count: int) -> None:
         index = chance.choice(idle)
         requests = sent(chance, number)
         log.append(f"{index}: {'; '.join(requests)}")
-        data = b"".join(encode(request.split()) for request in requests)
-        theirs.clients[index].send(data)
+        theirs.clients[index].send(encoded(requests))
         mine = [b""] * CLIENTS
-        mine[index] = ours[index].feed(data)
+        mine[index] = ours[index].feed(encoded(requests))
         mine = [had + one.feed(b"") for had, one in zip(mine, ours, strict=True)]
         other = theirs.heard()
         if mine != other:
