@@ -73,6 +73,11 @@ HOT = (
     Command("ZRANGE 0 9", "ZRANGE {key} 0 9", ZSETS),
 )
 
+# Measured as a whole: seven requests, which are one.
+TRANSACTION = Command(
+    "MULTI, 5 x INCR, EXEC", "MULTI ; " + "INCR {key} ; " * 5 + "EXEC", NUMBERS, commands=30_000
+)
+
 # Measured like the hot ones, with fewer commands: their replies are long.
 RANGES = (
     Command("LRANGE 100", "LRANGE l 0 99", ONE_LIST, keys=1000, commands=20_000),

@@ -69,6 +69,18 @@ def line(chance: random.Random, number: int) -> str:
     ])  # fmt: skip
 
 
+def sent(chance: random.Random, number: int) -> list[str]:
+    """Return a request, or a transaction: who waits is served when all of it is over."""
+    if chance.random() < 0.75:
+        return [line(chance, number)]
+    return ["MULTI", *(line(chance, number) for _ in range(chance.randint(1, 5))), "EXEC"]
+
+
+def encoded(requests: list[str]) -> bytes:
+    """Return requests as they are sent."""
+    return b"".join(encode(request.split()) for request in requests)
+
+
 class Theirs:
     """The clients of the real server."""
 
@@ -124,11 +136,11 @@ def compare(seed: int, port: int, count: int) -> None:
             idle = [index]
             theirs.control.answers([[b"PING"], [b"PING"]])
         index = chance.choice(idle)
-        request = line(chance, number)
-        log.append(f"{index}: {request}")
-        theirs.clients[index].send(encode(request.split()))
+        requests = sent(chance, number)
+        log.append(f"{index}: {'; '.join(requests)}")
+        theirs.clients[index].send(encoded(requests))
         mine = [b""] * CLIENTS
-        mine[index] = ours[index].feed(encode(request.split()))
+        mine[index] = ours[index].feed(encoded(requests))
         mine = [had + one.feed(b"") for had, one in zip(mine, ours, strict=True)]
         other = theirs.heard()
         if mine != other:

@@ -37,7 +37,7 @@ cdef class Effects(Undertaker):
     cdef readonly list sinks
     cdef bint feeding                        # there is a sink
     cdef int stream_db                       # the database the stream has selected; -1: none
-    cdef readonly list ready                 # (database, key) that were written and are awaited
+    cdef readonly list ready                 # (database, key, kind it has by then) that are awaited
     cdef public int64_t awaited_keys         # entries of all `awaited` registries
     cdef public int event_mask               # EventClass bits somebody wants to hear of
     cdef readonly Channels channels          # where keyspace events and messages are published

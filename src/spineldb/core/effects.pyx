@@ -68,11 +68,14 @@ cdef class RecordingSink(Sink):
     """Keeps the effect stream in memory, so that a test can replay it into an empty server."""
 
     cdef bytearray stream
+    cdef public bint refuses                 # fault injection: whatever it is given
 
     def __cinit__(self):
         self.stream = bytearray()
 
     cdef int append(self, const char* data, size_t size) except -1:
+        if self.refuses:
+            raise errors.InjectedFault
         self.stream += data[:size]
         return 0
 
@@ -116,7 +119,8 @@ cdef class Effects(Undertaker):
         if db.watched:
             db.touch_watchers(key)
         if db.awaited and key in db.awaited:
-            self.ready.append((db, key))
+            kind, size = db.peek(key)
+            self.ready.append((db, key, kind if size else 0))
         if self.event_mask & event_class:
             self.tell(db.index, event_class, event, key)
         return 0
@@ -234,11 +238,14 @@ cdef class Effects(Undertaker):
         return 0
 
     cdef int enter(self, int index) except -1:
-        """Have what follows in the unit run in this database."""
-        if index != self.unit_db:
+        """Have what follows in the unit run in this database. To select it is no effect."""
+        if self.unit_size == 0:
+            self.unit_first = self.unit_db = index
+        elif index != self.unit_db:
             self.opening(2)
             self.argument(b"SELECT", 6)
             self.argument_int(index)
+            self.unit_commands -= 1
             self.unit_db = index
         return 0
 

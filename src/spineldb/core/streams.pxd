@@ -2,12 +2,14 @@
 
 from libc.stdint cimport int64_t, uint8_t
 
+from spineldb.core.effects cimport Effects
 from spineldb.core.keyspace cimport Database, Found
 # What users of a stream need of its parts: cimport it from here.
 from spineldb.core.named cimport Named, Names, name_of
 from spineldb.core.pending cimport (
     Index, LEAF_MAX, Pending, Slot, pending_at, pending_last, pending_seek,
 )
+from spineldb.core.resp cimport Slice
 from spineldb.core.slab cimport Slabs
 from spineldb.core.stream_groups cimport (
     NOT_KNOWN, Consumer, Group, Nack, acknowledge, add_consumer, add_group, advance_group, assign,
@@ -49,6 +51,9 @@ cdef int stream_put(Database db, Found* found, const char* key, size_t size,
                     StreamRoot* stream) except -1
 # Tell the database that the number of entries was `before`.
 cdef void stream_recount(Database db, const uint8_t* entry, int64_t before) noexcept
+# Say that something about a stream changed that no client's WATCH is about: its groups, its ids.
+cdef int stream_noted(Effects effects, Database db, const Slice* key, const char* event,
+                      int64_t count) except -1
 
 # The same for an entry that groups may refer to: 1 deleted, -1 not there, 2 kept (ACKED).
 cdef int stream_remove_referenced(Slabs* slabs, StreamRoot* stream, const ID* id,

@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from spineldb.core.effects cimport EVENT_STREAM, Effects
 from spineldb.core.entry cimport STREAM, entry_root
 from spineldb.core.keyspace cimport View
 from spineldb.core.named cimport names_open, names_remove, names_seek, names_settle
@@ -61,6 +62,19 @@ cdef void stream_recount(Database db, const uint8_t* entry, int64_t before) noex
     cdef int64_t now = entry_root(entry).count
     if before ^ now > before & now:      # the highest bits differ, and so the bins of Keysizes
         db.recount(entry, before)
+
+
+cdef int stream_noted(Effects effects, Database db, const Slice* key, const char* event,
+                      int64_t count) except -1:
+    cdef bytes name
+    effects.dirty += count
+    if effects.awaited_keys | effects.event_mask & EVENT_STREAM:
+        name = key.data[:key.size]
+        if name in db.awaited:
+            effects.ready.append((db, name, STREAM))
+        if event[0]:
+            effects.tell(db.index, EVENT_STREAM, event, name)
+    return 0
 
 
 # -- removing what groups refer to -----------------------------------------------------------------

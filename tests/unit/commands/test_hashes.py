@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,6 +11,7 @@ from spineldb.client import INCOMPLETE, Decoder
 from spineldb.core import probe_data
 from spineldb.core.effects import RecordingSink
 from tests.support.embedded import Embedded
+from tests.support.events import heard, listening
 from tests.support.wire import encoded, value
 
 START_MS = 1_700_000_000_000
@@ -50,16 +51,10 @@ def fill_due(server: Embedded, count: int) -> None:
         server.at(START_MS, [b"HPEXPIRE", b"h", b"1000", *count_of, *some])
 
 
-def listen(server: Embedded) -> list[str]:
-    """Return a list to which every keyspace event is added."""
-    heard: list[str] = []
-
-    def hear(_database: int, _kind: int, event: bytes, key: bytes) -> None:
-        heard.append(f"{key.decode()}:{event.decode()}")
-
-    server.effects.on_event = hear
-    server.effects.event_mask = -1
-    return heard
+def listen(server: Embedded) -> Callable[[], list[str]]:
+    """Return what tells every keyspace event since."""
+    session = listening(server.effects)
+    return lambda: [f"{key.decode()}:{event}" for _, event, key in heard(session)]
 
 
 # -- B10, D18, D19 ---------------------------------------------------------------------------------
@@ -131,17 +126,17 @@ EVENTS = [
 @pytest.mark.parametrize(("line", "events"), EVENTS)
 def test_what_is_announced(server: Embedded, line: str, events: str) -> None:
     ask(server, "HSET h a 1 b 2")
-    heard = listen(server)
+    events_since = listen(server)
     ask(server, line)
-    assert heard == [f"h:{event}" for event in events.split()]
+    assert events_since() == [f"h:{event}" for event in events.split()]
 
 
 def test_setting_in_the_past_announces_a_key_that_never_was(server: Embedded) -> None:
     sink = RecordingSink()
     server.effects.add_sink(sink)
-    heard = listen(server)
+    events_since = listen(server)
     assert ask(server, "HSETEX new EXAT 1 FIELDS 1 a 1") == 1
-    assert heard == ["new:hset", "new:hdel", "new:del"]
+    assert events_since() == ["new:hset", "new:hdel", "new:del"]
     assert propagated(sink) == []
 
 
