@@ -61,6 +61,8 @@ cdef struct Host:
     int64_t started_ns
     int64_t tick_ns              # ask at this time
     const char* stop             # the error that ends this run, `-CODE text`
+    char[64] stop_source         # and where the script was then
+    int stop_line
     # the run
     bint running
     Seams seams
@@ -89,7 +91,7 @@ cdef void* allocate(void* ud, void* block, size_t old, size_t new) noexcept nogi
 cdef void on_count(lua_State* L, lua_Debug* ar) noexcept nogil
 # Look at the clock now: what makes coroutines does, since each counts its own instructions.
 cdef void check_time(lua_State* L) noexcept nogil
-# Raise the error that ends the run.
+# End the run, which `stop` gives the reason of.
 cdef void stop(lua_State* L) noexcept nogil
 # Arm the hook as it is while nothing is to be stopped.
 cdef void arm(lua_State* L) noexcept nogil
@@ -97,6 +99,8 @@ cdef void arm(lua_State* L) noexcept nogil
 # Push an error as a script sees it, {err=text}. A text that begins with `-` and has a blank brings
 # its own code; ERR is put before others.
 cdef void push_error(lua_State* L, const char* text, size_t size) noexcept nogil
+# Raise "not enough memory": an error that no handler of the script's is asked about.
+cdef int raise_memory(lua_State* L) noexcept nogil
 # Push it and raise it.
 cdef int raise_error(lua_State* L, const char* text) noexcept nogil
 

@@ -10,9 +10,12 @@ CVE-2014-5461), so blocks that may be a stack have that much room behind them.
 
 *Time.* The hook is called every so many instructions, in coroutines too, because a new thread
 takes over its maker's hook; but each counts its own, so making one looks at the clock as well. A
-run that is to end raises its error at every instruction from then on: no pcall() outlives that.
+run that is to end fails at every instruction from then on: no pcall() outlives that. It fails as if
+there were no memory, since that is the one error for which Lua calls no handler: a handler would
+run without hooks, because the hook has not returned, and could loop for ever.
 """
 
+from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memchr, memcpy, strlen
 
@@ -74,8 +77,17 @@ cdef void arm(lua_State* L) noexcept nogil:
 
 
 cdef void stop(lua_State* L) noexcept nogil:
+    cdef Host* host_ = host(L)
+    cdef lua_Debug where
+    cdef int level = 0
     lua.sethook(L, on_count, LUA_MASKCOUNT, 1)
-    raise_error(L, host(L).stop)
+    while host_.stop_line == 0 and lua.getstack(L, level, &where):
+        lua.getinfo(L, b"Sl", &where)
+        if where.currentline > 0:
+            host_.stop_line = where.currentline
+            snprintf(host_.stop_source, sizeof(host_.stop_source), b"%s", where.source)
+        level += 1
+    raise_memory(L)
 
 
 cdef void on_count(lua_State* L, lua_Debug* ar) noexcept nogil:
@@ -122,6 +134,11 @@ cdef void push_error(lua_State* L, const char* text, size_t size) noexcept nogil
     raw_setfield(L, -2, b"err")
 
 
+cdef int raise_memory(lua_State* L) noexcept nogil:
+    lua.newuserdata(L, <size_t>1 << 60)      # which raises it
+    return 0
+
+
 cdef int raise_error(lua_State* L, const char* text) noexcept nogil:
     push_error(L, text, strlen(text))
     return lua.error(L)
@@ -141,7 +158,7 @@ cdef char* text_grow(lua_State* L, Text* text, size_t size) noexcept nogil:
         bigger = <char*>realloc(text.data, capacity)
     if bigger is NULL:
         host_.refused = True
-        lua.newuserdata(L, <size_t>1 << 60)      # which raises what Lua itself does
+        raise_memory(L)
         return NULL
     host_.used += capacity - text.capacity
     text.data = bigger

@@ -31,7 +31,7 @@ from spineldb.core.lua_bit cimport push_bit
 from spineldb.core.lua_cjson cimport push_cjson
 from spineldb.core.lua_cmsgpack cimport push_cmsgpack
 from spineldb.core.lua_commands cimport push_commands
-from spineldb.core.lua_host cimport Host, check_time, host, stop
+from spineldb.core.lua_host cimport Host, check_time, host, raise_memory, stop
 from spineldb.core.lua_struct cimport push_struct
 
 cdef enum:
@@ -374,7 +374,7 @@ cdef int string_rep(lua_State* L) noexcept nogil:
         host_.used > host_.limit or <size_t>count * size > host_.limit - host_.used
     ):
         host_.refused = True
-        lua.newuserdata(L, <size_t>1 << 60)      # which raises what Lua itself does
+        raise_memory(L)
     return stock.rep(L)
 
 

@@ -45,6 +45,7 @@ cdef class LuaState:
     cdef readonly int scripts                # that are compiled
     cdef int next_number
     cdef list free_numbers
+    cdef bytes said                          # what a library failed with, unless the host's text
     cdef bytes version, server               # borrowed by the state while it is set up
 
     # Compile a text; return the script's number. Raises LuaError.

@@ -433,6 +433,7 @@ cdef class LuaState:
         json_defaults(&host.json)
         host.protocol = 2
         host.stop = NULL
+        host.stop_line = 0
         host.started_ns = started_ns
         host.tick_ns = started_ns + host.seams.quiet_ns
         host.running = True
@@ -478,17 +479,22 @@ cdef class LuaState:
     cdef void fail(self, Run* run, int status) noexcept:
         """Answer for a script that raised the error at index 2."""
         cdef const char* text = b"OOM script memory limit exceeded"
+        cdef char[256] line
         self.host.limit = <size_t>-1
-        if not (status == LUA_ERRMEM and self.host.refused):
-            arm(self.L)                      # no more errors at every instruction
+        if self.host.stop is not NULL:
+            snprintf(line, sizeof(line), b"%s script: %s, on %s:%d.", self.host.stop + 1, run.name,
+                     self.host.stop_source, self.host.stop_line)
+            text = self.host.stop + 1 if run.out is NULL else line
+        elif not (status == LUA_ERRMEM and self.host.refused):
             lua.rawgeti(self.L, LUA_REGISTRYINDEX, KEPT_FAILURE)
             lua.pushlightuserdata(self.L, run)
             lua.pushvalue(self.L, 2)
             if lua.pcall(self.L, 2, 0, 0) == 0:
                 return
-        self.host.text.used = 0
         if run.out is not NULL:
             out_error(run.out, text, strlen(text))
+        else:
+            self.said = text
 
     # -- libraries -------------------------------------------------------------------------------
 
@@ -523,9 +529,10 @@ cdef class LuaState:
         cdef Run run
         run.out = NULL
         run.name = b"library"
+        self.said = None
         self.fail(&run, status)
-        if self.host.text.used == 0:
-            return b"OOM script memory limit exceeded"
+        if self.said is not None:
+            return self.said
         return self.host.text.data[:self.host.text.used]
 
     cdef list registered(self):
