@@ -60,6 +60,43 @@ class Custom(CommandError):
         return self.message.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
+# Transactions.
+
+
+class MultiNested(CommandError):
+    text = "MULTI calls can not be nested"
+
+
+class WithoutMulti(CommandError):
+    text = "{} without MULTI"
+
+
+class WatchInMulti(CommandError):
+    text = "WATCH inside MULTI is not allowed"
+
+
+class NotInTransaction(CommandError):
+    text = "Command not allowed inside a transaction"
+
+
+class ExecAborted(CommandError):
+    """EXEC ran nothing: a request was refused when it was queued, or EXEC itself is (`cause`)."""
+
+    code = "EXECABORT"
+    text = "Transaction discarded because of{}"
+
+    def __init__(self, cause: CommandError | None = None) -> None:
+        super().__init__(" previous errors." if cause is None else b": " + _without_err(cause))
+
+
+def _without_err(error: CommandError) -> bytes:
+    return error.message if error.code == "ERR" else error.wire
+
+
+class MonitorDenied(CommandError):
+    text = "MONITOR isn't allowed for DENY BLOCKING client"
+
+
 # The request.
 
 

@@ -26,6 +26,7 @@ MAP = """
     core.slab core.work core.glob core.numbers
     core.hashing core.wheel
     core.resp
+    core.transaction
     core.segment
     core.walk
     core.table

@@ -22,6 +22,7 @@ from spineldb.commands import (
     sets,
     streams,
     strings,
+    transactions,
     zsets,
 )
 
@@ -39,6 +40,7 @@ FAMILIES = (
     hashes.family,
     keys.family,
     databases.family,
+    transactions.family,
     connection.family,
     client.family,
     command.family,

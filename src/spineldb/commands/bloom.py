@@ -162,7 +162,7 @@ def insert(ctx: Context, key: bytes, *words: bytes) -> Reply:
         ctx.changed(key, "new", added)
         ctx.propagate(*options.reservation(key))
         ctx.propagate(b"BF.MADD", key, *items)
-    elif added:
+    else:  # who watches it is told even where nothing was added
         ctx.changed(key, "", added)
     return [_outcome(outcome) for outcome in outcomes]
 

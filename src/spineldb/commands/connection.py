@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from spineldb import errors
-from spineldb.core import hot_connection
+from spineldb.core import hot_connection, hot_transactions
 from spineldb.core.dispatch import Gate
 from spineldb.core.session import Session, SessionFlag
 from spineldb.engine import arguments as read
@@ -57,7 +57,7 @@ def auth(ctx: Context, first: bytes, *rest: bytes) -> str | Outside:
 def _after_a_while(ctx: Context) -> Outside:
     """Refuse a wrong password, but not at once: this client waits, nobody else does."""
     delay = ctx.settings.security.auth_fail_delay / 1000
-    return ctx.outside(asyncio.sleep(delay), lambda ctx, _: _refuse(ctx))
+    return ctx.outside(asyncio.sleep(delay), lambda ctx, _: _refuse(ctx), only_time=True)
 
 
 def _refuse(ctx: Context) -> Reply:
@@ -171,9 +171,10 @@ def reset(ctx: Context) -> str:
         | SessionFlag.NO_TOUCH,
         on=False,
     )
+    hot_transactions.discard(session)
     session.db = 0
     session.protocol = 2
     session.name = None
-    ctx.engine.dispatcher.open_gate(session, Gate.GATE_QUEUE | Gate.GATE_PUBSUB, asked=False)
+    ctx.engine.dispatcher.open_gate(session, Gate.GATE_PUBSUB, asked=False)
     ctx.engine.clients.log_out(session)
     return "RESET"

@@ -364,7 +364,7 @@ def blmove(ctx: Context, *words: bytes) -> Reply | Wait:
     seconds = arguments.timeout(timeout)
     element = hot_lists.move_first(ctx, source, destination, from_left, to_left)
     if element is None:
-        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST)
+        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST, at_once=None)
     ctx.propagate(b"LMOVE", source, destination, wherefrom, whereto)
     return element
 
@@ -386,7 +386,7 @@ def brpoplpush(ctx: Context, source: bytes, destination: bytes, timeout: bytes) 
     seconds = arguments.timeout(timeout)
     element = hot_lists.move_first(ctx, source, destination, False, True)
     if element is None:
-        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST)
+        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST, at_once=None)
     ctx.propagate(b"RPOPLPUSH", source, destination)
     return element
 

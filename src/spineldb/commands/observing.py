@@ -232,6 +232,8 @@ def distribution(bins: Mapping[int, int]) -> Reply:
 def monitor(ctx: Context) -> str | Deferred:
     """Show the connection every command that the server runs from now on. O(1)."""
     session = ctx.client
+    if ctx.is_within:
+        raise errors.MonitorDenied
     if session.has(SessionFlag.MONITOR):
         return NO_REPLY
     session.mark(SessionFlag.MONITOR)

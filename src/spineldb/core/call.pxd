@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from spineldb.core.effects cimport Effects
 from spineldb.core.keyspace cimport Database, Found, Keyspace
 from spineldb.core.resp cimport Output, Request, Slice
-from spineldb.core.session cimport Session
+from spineldb.core.session cimport Executor, Session
 
 cdef enum:
     TOGETHER = 16                # keys of one request that are fetched at once
@@ -16,6 +16,7 @@ cdef class Call:
     cdef readonly Session client
     cdef readonly Database db
     cdef readonly object command             # dispatch.Command
+    cdef Executor executor                   # dispatch.Dispatcher, for what runs commands itself
     cdef uint64_t[TOGETHER] hashes           # of the keys that were fetched ahead
     cdef public int64_t hits, misses         # keyspace_hits, keyspace_misses
     cdef Request* request                    # NULL when the arguments are not in an input buffer

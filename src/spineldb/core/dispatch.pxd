@@ -26,6 +26,14 @@ cpdef enum Gate:                 # what may stand between a command and its exec
     GATE_QUEUE = 1 << 12         # between MULTI and EXEC
     GATE_PAUSE = 1 << 13         # CLIENT PAUSE
     GATE_SAFETY = 1 << 14        # collection guards
+    GATE_NO_MULTI = 1 << 15      # between MULTI and EXEC, for what may not be queued
+
+cdef enum:
+    # what is asked again when a command runs within EXEC or a script, whose own gates it passed
+    GATES_WITHIN = GATE_ACL | GATE_EMERGENCY | GATE_SAFETY
+    # what EXEC is asked for everything that was queued
+    GATES_OF_QUEUE = GATE_CLUSTER | GATE_EMERGENCY | GATE_MEMORY | GATE_DISK | GATE_REPLICAS | (
+        GATE_READONLY | GATE_STALE | GATE_LOADING | GATE_PAUSE)
 
 cdef enum:
     NAME_MAX_BYTES = 32          # longest name the command index holds
@@ -38,6 +46,7 @@ cdef class Command:
     cdef readonly int arity
     cdef uint32_t gates                      # Gate bits this command is asked at
     cdef readonly bint writes, skips_monitor, skips_slowlog
+    cdef bint executes                       # EXEC: it runs what is queued, and answers for it
     cdef int words                           # of its name: 1, or 2 for a subcommand
     cdef BodyFunction compiled               # NULL when `function` is a Python function
     cdef object function
@@ -77,15 +86,24 @@ cdef class Dispatcher(Executor):
     cdef public dict errors                  # code -> replies (INFO errorstats)
     cdef int64_t last_ns                     # monotonic clock at the end of the last command
     cdef int64_t settled_dirty               # `effects.dirty` at the end of the last turn
+    cdef readonly int depth                  # 0; 1 within EXEC or a script
+    cdef int64_t within_dirty                # `effects.dirty`, but for what the command did itself
 
     cdef Command find(self, Slice* argv, int argc)
     cdef int look_ahead(self, Session session, Request* requests, int count) except -1
     cdef bint execute(self, Session session, Request* request) except -1
+    cdef int perform_watched(self, Session session, Request* request, Command command) except -1
+    cdef int enqueue(self, Session session, Request* request, Command command) except -1
+    # Run a command within the one that runs: EXEC, a script. It writes its reply to the output.
+    cdef int run_within(self, Session session, Request* request, Command command) except -1
+    # Run what the client has queued, one after the other.
+    cdef int run_queued(self, Session session) except -1
     cdef bint is_full(self, Session session) except -1
     cdef bint ask(self, Session session, Request* request, Command command,
                   uint32_t gates) except -1
     cdef int perform(self, Session session, Request* request, Command command,
                      object body=*) except -1
+    cdef int settle_effects(self, Request* request, bint changed) except -1
     cdef bint interpret(self, Call context, Command command, Request* request,
                         object body) except -1
     cdef int recover(self, Session session, Request* request, Command command, size_t start,

@@ -12,6 +12,10 @@ misses. Then each runs to completion:
 
 A body that raises anything but a `CommandError` is our bug: `-ERR internal error`, or, if it had
 changed data, emergency read-only mode.
+
+EXEC and scripts run commands within their own (`run_within`): each is asked at fewer gates, answers
+where the outer one's reply goes on, and adds its effects to the outer one's unit. Nobody waits
+there, and nobody who waits is served before the outer command is over.
 """
 
 cimport cython
@@ -28,13 +32,15 @@ from spineldb.core.commandlog cimport CommandLog, Measured, measured, request_by
 from spineldb.core.crash cimport running
 from spineldb.core.eviction cimport EXHAUSTED, Evictor
 from spineldb.core.keyspace cimport Database
-from spineldb.core.resp cimport out_error, out_truncate, out_value
+from spineldb.core.resp cimport Output, out_error, out_simple, out_truncate, out_value
 from spineldb.core.session cimport (
-    POSTPONED, PRIMARY, REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED,
+    POSTPONED, PRIMARY, QUEUEING, REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED,
 )
+from spineldb.core.transaction cimport Queued, Transaction
 from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entries
 
 from spineldb import errors
+from spineldb.core.call import NO_REPLY
 from spineldb.core.effects import NotSettled
 
 cdef extern from *:
@@ -89,6 +95,7 @@ cdef class Command:
         self.writes = writes
         self.skips_monitor = skips_monitor
         self.skips_slowlog = skips_slowlog
+        self.executes = self.name == "exec"
 
     def latency_histogram(self) -> dict[int, int]:
         """Return {upper bound in nanoseconds: calls below it and not below the one before}."""
@@ -149,9 +156,9 @@ cdef class Dispatcher(Executor):
     """Runs the requests of all sessions, one at a time.
 
     `hooks` is called around commands: `admit(session)`, `leave(session)`, `deferred(context,
-    value)` (tells whether the client is parked), `monitor(session, argv)`, `late(session, command,
-    measured)`, `failed(session, command, exception)`, `emergency(session, command, argv,
-    exception)`, `ready(effects)`.
+    value)` (tells whether the client is parked), `instead(context, value)` (the reply where nobody
+    may be parked), `monitor(session, argv)`, `late(session, command, measured)`, `failed(session,
+    command, exception)`, `emergency(session, command, argv, exception)`, `ready(effects)`.
     """
 
     def __init__(self, Effects effects, Call context, tuple gates=(), hooks=None):
@@ -160,6 +167,7 @@ cdef class Dispatcher(Executor):
         self.keyspace = effects.keyspace
         self.slabs = self.keyspace.slabs
         self.context = context
+        context.executor = self
         self.gates = gates
         self.hooks = hooks
         self.commands = {}
@@ -320,7 +328,7 @@ cdef class Dispatcher(Executor):
     cdef bint execute(self, Session session, Request* request) except -1:
         """Run one request; False if it was postponed and must be offered again."""
         cdef Command command
-        cdef uint32_t gates
+        cdef uint32_t asked, gates
         cdef bint full
         if <PyObject*>request.command == <PyObject*>None:
             self.reject(session, None, errors.UnknownCommand(*names(request)))
@@ -333,22 +341,90 @@ cdef class Dispatcher(Executor):
             self.reject(session, None, errors.UnknownSubcommand(
                 slice_bytes(&request.argv[1]), command.name.upper()))
             return True
-        gates = command.gates & (session.gates | self.raised)
-        if command.gates & GATE_MEMORY and self.slabs.used > self.memory_mark and (
+        asked = command.gates
+        if session.flags & QUEUEING and command.executes:
+            asked |= session.transaction.gates
+        gates = asked & (session.gates | self.raised)
+        if asked & GATE_MEMORY and self.slabs.used > self.memory_mark and (
             not gates & (GATE_AUTH | GATE_EMERGENCY)
         ):
             full = self.is_full(session)         # which may end in emergency mode
             self.last_ns = monotonic_ns()        # evicting is not this command's doing
-            gates |= (command.gates & self.raised) | (GATE_MEMORY if full else 0)
-        if gates and not self.ask(session, request, command, gates):
-            return session.flags & POSTPONED == 0
+            gates |= (asked & self.raised) | (GATE_MEMORY if full else 0)
+        if gates:
+            if gates & GATE_QUEUE:
+                gates &= ~<uint32_t>GATE_SAFETY      # what it reads is known when it runs
+            if gates & ~<uint32_t>GATE_QUEUE and not self.ask(session, request, command, gates):
+                return session.flags & POSTPONED == 0
+            if gates & GATE_QUEUE:
+                self.enqueue(session, request, command)
+                return True
+        self.perform_watched(session, request, command)
+        return True
+
+    cdef int perform_watched(self, Session session, Request* request, Command command) except -1:
+        """Perform a command, and show it to those who run MONITOR."""
         if self.monitored and not command.skips_monitor:
             argv = arguments(request)        # the command may take a big one away
             self.perform(session, request, command)
             self.hooks.monitor(session, argv)
         else:
             self.perform(session, request, command)
-        return True
+        return 0
+
+    cdef int enqueue(self, Session session, Request* request, Command command) except -1:
+        """Keep a request until EXEC."""
+        cdef size_t start = session.out.used
+        try:
+            session.transaction.push(
+                command, command.gates & GATES_OF_QUEUE, request.argv, request.argc)
+        except MemoryError:
+            self.reject(session, command, errors.NoMemory())
+            return 0
+        out_simple(&session.out, b"QUEUED", 6)
+        if session.flags & (REPLY_OFF | REPLY_SKIP | REPLY_SKIP_NEXT):
+            self.silence(session, start, session.out.piece_count)
+        return 0
+
+    cdef int run_queued(self, Session session) except -1:
+        cdef Transaction transaction = session.transaction
+        cdef Queued* one
+        cdef Request request
+        cdef int i
+        memset(&request, 0, sizeof(Request))
+        for i in range(transaction.count):
+            one = transaction.queued[i]
+            request.argv = one.argv
+            request.argc = one.argc
+            self.run_within(session, &request, <Command>one.command)
+        return 0
+
+    cdef int run_within(self, Session session, Request* request, Command command) except -1:
+        cdef Call context = self.context
+        cdef Session client = context.client
+        cdef Database db = context.db
+        cdef Command outer = context.command
+        cdef Request* outer_request = context.request
+        cdef Output* out = context.out
+        cdef int protocol = context.protocol
+        cdef int64_t outer_ns = self.last_ns
+        cdef uint32_t gates = command.gates & GATES_WITHIN & (session.gates | self.raised)
+        self.last_ns = monotonic_ns()
+        self.depth += 1
+        try:
+            if gates == 0 or self.ask(session, request, command, gates):
+                self.perform_watched(session, request, command)
+        finally:
+            self.depth -= 1
+            self.last_ns = outer_ns
+            context.client = client
+            context.db = db
+            context.command = outer
+            context.request = outer_request
+            context.out = out
+            context.protocol = protocol
+            self.effects.begin_within(session.db)
+        return 0
 
     cdef bint is_full(self, Session session) except -1:
         """Is more used than maxmemory, and no key may go for it? Evicts what may."""
@@ -369,13 +445,20 @@ cdef class Dispatcher(Executor):
     cdef bint ask(self, Session session, Request* request, Command command,
                   uint32_t gates) except -1:
         """Ask the gates that concern the command; False if one answered for it or postponed it."""
-        cdef list argv = arguments(request)
+        cdef list questions = [(command, arguments(request))]
+        cdef Command one
+        cdef list argv
         cdef object answer
+        if command.executes and session.flags & QUEUEING:
+            questions += session.transaction.requests
         for bit, gate in self.gates:
             if not gates & <uint32_t>bit:
                 continue
+            answer = None
             try:
-                answer = gate(session, command, argv)
+                for one, argv in questions:
+                    if one.gates & <uint32_t>bit and answer is None:
+                        answer = gate(session, one, argv)
             except errors.CommandError as error:
                 self.reject(session, command, error)
                 return False
@@ -389,8 +472,14 @@ cdef class Dispatcher(Executor):
 
     cdef int reject(self, Session session, Command command, object error) except -1:
         """Answer an error for a request that was not run."""
-        cdef bytes text = error.wire
+        cdef bytes text
         cdef size_t start = session.out.used
+        if session.flags & QUEUEING and self.depth == 0:
+            session.transaction.broken = True
+        if command is not None and command.executes:
+            self.hooks.discard(session)
+            error = errors.ExecAborted(error)
+        text = error.wire
         if command is not None:
             command.rejected += 1
         out_error(&session.out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
@@ -405,19 +494,24 @@ cdef class Dispatcher(Executor):
         cdef size_t start = session.out.used
         cdef int pieces = session.out.piece_count
         cdef int64_t dirty = self.effects.dirty
+        cdef int64_t outer_dirty = self.within_dirty
         cdef bint settling = False
         cdef bint parked = False
         if context.client is not session:            # the same as a moment ago, nearly always
             context.client = session
         if context.db is None or context.db.index != session.db:
             context.db = self.keyspace.database(session.db)
-        self.effects.home = session.db
+        if self.depth:
+            self.effects.begin_within(session.db)
+        else:
+            self.effects.begin(session.db)
+        self.within_dirty = dirty
         if context.command is not command:
             context.command = command
         context.request = request
         context.out = &session.out
         context.protocol = session.protocol
-        if session.last_command is not command:
+        if session.last_command is not command and self.depth == 0:
             session.last_command = command
         running.command = command.label      # for the report, should this fault
         running.client = session.id
@@ -428,19 +522,28 @@ cdef class Dispatcher(Executor):
                 command.compiled(context, request.argv, request.argc)
             else:
                 parked = self.interpret(context, command, request, command.function)
-            if self.effects.dirty != dirty or self.effects.unit_commands or self.effects.replaced:
+            if self.effects.dirty != self.within_dirty or self.effects.unit_commands or (
+                self.effects.replaced
+            ):
                 settling = True
-                self.effects.settle(context.db, request, self.effects.dirty != dirty)
+                self.settle_effects(request, self.effects.dirty != self.within_dirty)
         except BaseException as error:
             self.recover(session, request, command, start, pieces,
-                         settling or self.effects.dirty != dirty, error)
+                         settling or self.effects.dirty != self.within_dirty, error)
+        self.within_dirty = outer_dirty + (self.effects.dirty - dirty)
         if parked:
             self.last_ns = monotonic_ns()    # counted when it is answered
         else:
             self.finish(session, request, command, start, pieces)
-        if self.effects.ready:
+        if self.effects.ready and self.depth == 0:
             self.hooks.ready(self.effects)
         return 0
+
+    cdef int settle_effects(self, Request* request, bint changed) except -1:
+        """Hand the effects of a command on, or add them to those of the outer one."""
+        if self.depth:
+            return self.effects.settle_within(request, changed)
+        return self.effects.settle(request, changed)
 
     cdef bint interpret(self, Call context, Command command, Request* request,
                         object body) except -1:
@@ -469,7 +572,11 @@ cdef class Dispatcher(Executor):
         else:
             value = body(context, *[slice_bytes(&argv[i]) for i in range(count)])
         if isinstance(value, Deferred):
-            return self.hooks.deferred(context, value)
+            if value is NO_REPLY:
+                return False
+            if self.depth == 0:
+                return self.hooks.deferred(context, value)
+            value = self.hooks.instead(context, value)
         out_value(context.out, value, context.client.protocol)
         return False
 
@@ -483,12 +590,14 @@ cdef class Dispatcher(Executor):
         if not changed and self.effects.burials:
             # keys that were found expired are gone whatever became of the command
             changed = self.effects.replaced      # but they cannot be told from what it meant to say
-            if not changed:
-                try:
-                    self.effects.settle(self.context.db, NULL, False)
-                except Exception as failure:
-                    error, changed = failure, True
-        self.effects.reset_unit()
+        if changed or self.effects.burials == 0:
+            self.effects.drop()
+        if self.depth == 0:
+            # so are they that were told before, and what was done within this command stays done
+            try:
+                self.effects.settle(NULL, False)
+            except Exception as failure:
+                error, changed = failure, True
         out_truncate(&session.out, start, pieces)
         if not isinstance(error, errors.CommandError) and (
             changed or not isinstance(error, MemoryError)

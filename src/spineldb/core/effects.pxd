@@ -36,7 +36,6 @@ cdef class Effects(Undertaker):
     cdef readonly list sinks
     cdef bint feeding                        # there is a sink
     cdef int stream_db                       # the database the stream has selected; -1: none
-    cdef int home                            # the database of the command that runs
     cdef readonly list ready                 # (database, key) that were written and are awaited
     cdef public int64_t awaited_keys         # entries of all `awaited` registries
     cdef public int event_mask               # EventClass bits somebody wants to hear of
@@ -44,33 +43,52 @@ cdef class Effects(Undertaker):
     cdef public bint may_bury                # expired keys may be deleted (not on a replica)
     cdef public bint active_expiry           # DEBUG SET-ACTIVE-EXPIRE
     cdef public int fail_next                # fault injection: this many units cannot be prepared
-    # the unit being built: commands propagated by the command that runs
+    # the unit being built: commands propagated by the command that runs, and within it
     cdef char* unit
     cdef size_t unit_size
     cdef size_t unit_capacity
     cdef int unit_commands
-    cdef int burials                         # among them, of keys whose time had passed
+    cdef int unit_first                      # the database in which the unit begins
+    cdef int unit_db                         # the one it has selected by now
+    # the part of the command that runs: from here on, where it runs within another
+    cdef size_t base_size
+    cdef int base_commands
+    cdef int base_db
+    cdef int home                            # its database
+    cdef int burials                         # commands of its part for keys whose time had passed
     cdef bint replaced                       # propagate() was called: the request is not sent
 
     # Say that a key was changed: `count` changes, one event.
     cdef int changed(self, Database db, const char* key, size_t size, int event_class,
                      const char* event, int64_t count) except -1
     cdef int announce(self, Database db, bytes key, int event_class, bytes event) except -1
+    # A command begins in this database: a unit of its own.
+    cdef inline void begin(self, int db) noexcept:
+        self.home = self.unit_first = self.unit_db = self.base_db = db
+
+    # A command begins within the one that runs: a part of its unit.
+    cdef void begin_within(self, int db) noexcept
     # Begin a command of the unit, of `argc` arguments that follow by `argument`.
-    cdef int command(self, int argc, bint replaces=*) except -1
+    cdef int command(self, int argc) except -1
     cdef int argument(self, const char* data, size_t size) except -1
     cdef int argument_int(self, int64_t value) except -1
     # The command is over: hand its effects to the sinks.
-    cdef int settle(self, Database db, Request* request, bint changed) except -1
-    cdef int hand_on(self, Database db, Request* request, bint changed) except -1
-    cdef int reset_unit(self) noexcept
+    cdef int settle(self, Request* request, bint changed) except -1
+    # The same of one that ran within another, which will hand them on.
+    cdef int settle_within(self, Request* request, bint changed) except -1
+    # Forget the part of the command that runs; the whole unit, where it is not within another.
+    cdef void drop(self) noexcept
+    cdef int fail_if_told(self, bint changed) except -1
+    cdef int add_request(self, Request* request) except -1
+    cdef int send_unit(self) except -1
+    cdef void reset_unit(self) noexcept
+    cdef int enter(self, int index) except -1
+    cdef int opening(self, int argc) except -1
     cdef int tell_burial(self, Database db, bytes name) except -1
     # The same of fields of a hash: told before it is done.
     cdef int tell_fields(self, Database db, const char* key, size_t size, const Slice* fields,
                          int count) except -1
     cdef char* room(self, size_t size) except NULL
-    cdef int select(self, int index) except -1
-    cdef int send_unit(self, Database db) except -1
     cdef int feed(self, const char* data, size_t size) except -1
     cdef int expire_prefix(self, Database db, uint32_t prefix) except -1
 

@@ -7,7 +7,8 @@ backlog): the request's own bytes, unless the command said otherwise by `propaga
 happens on one thread in one step with the change itself, so nothing can come between (EM-20).
 
 The stream is RESP requests. A SELECT precedes whenever the database changes; several commands that
-belong together stand between MULTI and EXEC.
+belong together stand between MULTI and EXEC. What EXEC or a script runs settles within it
+(`settle_within`): each adds its part to the unit, and a command that fails takes back only its own.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -156,17 +157,16 @@ cdef class Effects(Undertaker):
         """Have the unit delete a key. It is told before it is done: if that fails, nothing is."""
         cdef size_t size = self.unit_size
         cdef int commands = self.unit_commands
+        cdef int selected = self.unit_db
         try:
-            if db.index != self.home:
-                self.select(db.index)
-            self.command(2, False)
+            self.enter(db.index)
+            self.opening(2)
             self.argument(b"DEL", 3)
             self.argument(PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name))
-            if db.index != self.home:
-                self.select(self.home)
         except BaseException:
             self.unit_size = size
             self.unit_commands = commands
+            self.unit_db = selected
             raise
         self.burials += 1
         return 0
@@ -176,20 +176,19 @@ cdef class Effects(Undertaker):
         """Have the unit delete fields of a hash. As above, it is told before it is done."""
         cdef size_t unit_size = self.unit_size
         cdef int commands = self.unit_commands
+        cdef int selected = self.unit_db
         cdef int i
         try:
-            if db.index != self.home:
-                self.select(db.index)
-            self.command(2 + count, False)
+            self.enter(db.index)
+            self.opening(2 + count)
             self.argument(b"HDEL", 4)
             self.argument(key, size)
             for i in range(count):
                 self.argument(fields[i].data, fields[i].size)
-            if db.index != self.home:
-                self.select(self.home)
         except BaseException:
             self.unit_size = unit_size
             self.unit_commands = commands
+            self.unit_db = selected
             raise
         self.burials += 1
         return 0
@@ -212,19 +211,27 @@ cdef class Effects(Undertaker):
             self.unit_capacity = capacity
         return self.unit + self.unit_size
 
-    cdef int command(self, int argc, bint replaces=True) except -1:
+    cdef int opening(self, int argc) except -1:
+        """Begin a command in the database that the unit has selected."""
         cdef char* p = self.room(16)
         self.unit_size += <size_t>snprintf(p, 16, b"*%d\r\n", argc)
         self.unit_commands += 1
-        if replaces:
-            self.replaced = True
         return 0
 
-    cdef int select(self, int index) except -1:
-        """Have what follows in the unit run in another database."""
-        self.command(2, False)
-        self.argument(b"SELECT", 6)
-        return self.argument_int(index)
+    cdef int command(self, int argc) except -1:
+        self.enter(self.home)
+        self.opening(argc)
+        self.replaced = True
+        return 0
+
+    cdef int enter(self, int index) except -1:
+        """Have what follows in the unit run in this database."""
+        if index != self.unit_db:
+            self.opening(2)
+            self.argument(b"SELECT", 6)
+            self.argument_int(index)
+            self.unit_db = index
+        return 0
 
     cdef int argument(self, const char* data, size_t size) except -1:
         cdef char* p = self.room(size + 32)
@@ -250,47 +257,75 @@ cdef class Effects(Undertaker):
             for argument in argv:
                 self.argument(PyBytes_AS_STRING(argument), <size_t>PyBytes_GET_SIZE(argument))
 
-    cdef int reset_unit(self) noexcept:
-        self.unit_size = 0
-        self.unit_commands = 0
+    cdef void begin_within(self, int db) noexcept:
+        self.base_size = self.unit_size
+        self.base_commands = self.unit_commands
+        self.base_db = self.unit_db
+        self.home = db
         self.burials = 0
         self.replaced = False
+
+    cdef void drop(self) noexcept:
+        self.unit_size = self.base_size
+        self.unit_commands = self.base_commands
+        self.unit_db = self.base_db
+        self.burials = 0
+        self.replaced = False
+
+    cdef void reset_unit(self) noexcept:
+        self.base_size = 0
+        self.base_commands = 0
+        self.drop()
+
+    cdef int fail_if_told(self, bint changed) except -1:
+        """Fail in the place of a sink, where a test asked for it."""
+        if self.fail_next > 0 and (changed or self.unit_commands > self.base_commands):
+            self.fail_next -= 1
+            raise errors.InjectedFault
         return 0
 
-    cdef int settle(self, Database db, Request* request, bint changed) except -1:
-        """Hand the effects of the command that ran in `db` to every sink."""
+    cdef int settle(self, Request* request, bint changed) except -1:
+        """Hand the effects of the command that ran, and of all within it, to every sink."""
         try:
-            if self.fail_next > 0 and (changed or self.unit_commands):
-                self.fail_next -= 1
-                raise errors.InjectedFault
-            if self.feeding:
-                self.hand_on(db, request, changed)
+            self.fail_if_told(changed)
+            if not self.feeding:
+                return 0
+            if changed and not self.replaced and request is not NULL:
+                if request.raw is not NULL and self.unit_commands == 0 and (
+                    self.stream_db == self.home
+                ):
+                    return self.feed(request.raw, request.raw_size)
+                self.add_request(request)
+            if self.unit_commands:
+                self.send_unit()
         finally:
             self.reset_unit()
         return 0
 
-    cdef int hand_on(self, Database db, Request* request, bint changed) except -1:
-        cdef int i
-        if changed and not self.replaced and request is not NULL:
-            if request.raw is not NULL and self.unit_commands == 0 and self.stream_db == db.index:
-                return self.feed(request.raw, request.raw_size)
-            self.command(request.argc)
-            for i in range(request.argc):
-                self.argument(request.argv[i].data, request.argv[i].size)
-        if self.unit_commands:
-            self.send_unit(db)
+    cdef int settle_within(self, Request* request, bint changed) except -1:
+        """Add the effects of a command that ran within another to its unit."""
+        self.fail_if_told(changed)
+        if self.feeding and changed and not self.replaced:
+            self.add_request(request)
         return 0
 
-    cdef int send_unit(self, Database db) except -1:
+    cdef int add_request(self, Request* request) except -1:
+        cdef int i
+        self.command(request.argc)
+        for i in range(request.argc):
+            self.argument(request.argv[i].data, request.argv[i].size)
+        return 0
+
+    cdef int send_unit(self) except -1:
         cdef bytes select = b""
-        if self.stream_db != db.index:
-            select = encoded(b"SELECT", b"%d" % db.index)
+        if self.stream_db != self.unit_first:
+            select = encoded(b"SELECT", b"%d" % self.unit_first)
         cdef bytes unit = self.unit[:self.unit_size]
         if self.unit_commands > 1:
             unit = b"*1\r\n$5\r\nMULTI\r\n" + unit + b"*1\r\n$4\r\nEXEC\r\n"
         unit = select + unit
         self.feed(PyBytes_AS_STRING(unit), <size_t>PyBytes_GET_SIZE(unit))
-        self.stream_db = db.index
+        self.stream_db = self.unit_db
         return 0
 
     cdef int feed(self, const char* data, size_t size) except -1:
@@ -319,7 +354,7 @@ cdef class Effects(Undertaker):
         cdef size_t i, size
         cdef const char* key
         cdef uint8_t* entry
-        self.home = db.index
+        self.begin(db.index)
         while True:
             due.now_ms = self.keyspace.now_ms
             due.count = 0
@@ -337,7 +372,7 @@ cdef class Effects(Undertaker):
                 else:
                     continue
                 try:
-                    self.settle(db, NULL, False)
+                    self.settle(NULL, False)
                 except Exception as error:
                     raise NotSettled from error
             if not due.full:

@@ -327,7 +327,7 @@ cdef class Evictor:
         cdef size_t size
         cdef const char* key
         cdef bytes name = None
-        effects.home = db.index
+        effects.begin(db.index)
         if found.expired:
             effects.bury(db, found)
         else:
@@ -341,7 +341,7 @@ cdef class Evictor:
             if heard:
                 effects.announce(db, name, EVENT_EVICTED, b"evicted")
         try:
-            effects.settle(db, NULL, False)
+            effects.settle(NULL, False)
         except Exception as error:
             raise NotSettled from error
         return 0

@@ -100,7 +100,7 @@ cdef int insert(Call call, Slice* argv, int argc, int8_t* outcomes) except -1:
     if entry is NULL:
         propagate_creation(call, argv, argc)
         call.changed(&argv[1], EVENT_NEW, b"new", added)
-    elif added:
+    else:                                    # who watches it is told even where nothing was added
         call.changed(&argv[1], 0, b"", added)
     return count
 

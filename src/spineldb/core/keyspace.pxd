@@ -33,7 +33,7 @@ cdef class Database:
     cdef readonly int64_t deadlines          # keys that have one
     cdef public int64_t field_deadlines      # hashes with a field that has one (core/hashes)
     cdef Sizes* sizes                        # of all keys, by kind: for INFO keysizes
-    cdef readonly dict watched               # key -> list of sessions that WATCH it
+    cdef readonly dict watched               # key -> the sessions that WATCH it (keys of a dict)
     cdef public dict awaited                 # key -> who is blocked on it (engine/blocking.py)
 
     # Look up, and bury first what has expired (see Undertaker).

@@ -406,7 +406,7 @@ cdef class Database:
 
     cdef int touch_watchers(self, bytes key) except -1:
         """Mark the clients that WATCH `key`: their EXEC must fail."""
-        cdef list sessions = self.watched.get(key)
+        cdef dict sessions = self.watched.get(key)
         cdef Session session
         if sessions is not None:
             for session in sessions:
@@ -660,16 +660,16 @@ cdef class Database:
 
     def watch(self, bytes key, Session session) -> None:
         """Mark `session` when `key` changes, until `unwatch`."""
-        cdef list sessions = self.watched.setdefault(key, [])
+        cdef dict sessions = self.watched.setdefault(key, {})
         if session not in sessions:
-            sessions.append(session)
+            sessions[session] = None
             self.keyspace.watched_keys += 1
 
     def unwatch(self, bytes key, Session session) -> None:
         """Undo `watch`."""
-        cdef list sessions = self.watched.get(key)
+        cdef dict sessions = self.watched.get(key)
         if sessions is not None and session in sessions:
-            sessions.remove(session)
+            del sessions[session]
             self.keyspace.watched_keys -= 1
             if not sessions:
                 del self.watched[key]

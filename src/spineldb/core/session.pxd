@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from spineldb.core.resp cimport Output, Request
 from spineldb.core.slab cimport Slabs
+from spineldb.core.transaction cimport Transaction
 
 cpdef enum SessionFlag:
     CLOSING = 1 << 0             # execute nothing more; close when the output has left
@@ -41,6 +42,7 @@ cdef class Session:
     cdef public str address, local_address       # "127.0.0.1:50012", "[::1]:50012", "/path:0"
     cdef public object last_command              # dispatch.Command or None
     cdef public object waiting                   # engine: what a parked client waits for, or None
+    cdef readonly Transaction transaction        # what it watches and has queued, or None
     cdef public object state                     # of optional features, per client, or None
 
     # The session has output to send, or may go on executing what it has read (after a flag of

@@ -2,6 +2,7 @@ from enum import IntFlag
 from typing import Any
 
 from spineldb.core.dispatch import Command
+from spineldb.core.transaction import Transaction
 
 class SessionFlag(IntFlag):
     CLOSING = ...
@@ -41,6 +42,8 @@ class Session:
     last_command: Command | None
     waiting: Any
     state: Any
+    @property
+    def transaction(self) -> Transaction | None: ...
     @property
     def id(self) -> int: ...
     @property

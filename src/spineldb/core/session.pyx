@@ -101,8 +101,11 @@ cdef class Session:
 
 
 cdef size_t taken_by(Session session) noexcept:
-    """The bytes of a client's buffers and of the session itself."""
-    return <size_t>Py_TYPE(session).tp_basicsize + session.input_capacity() + session.out.capacity
+    """The bytes of a client's buffers, of what it has queued, and of the session itself."""
+    cdef size_t taken = session.input_capacity() + session.out.capacity
+    if session.transaction is not None:
+        taken += session.transaction.bytes
+    return <size_t>Py_TYPE(session).tp_basicsize + taken
 
 
 def memory_of(Session session not None) -> int:

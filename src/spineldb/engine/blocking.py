@@ -33,39 +33,31 @@ if TYPE_CHECKING:
 log = get_log(__name__)
 
 
+#: A reply that was not given.
+UNSAID: Reply = object()  # type: ignore[assignment]  # told apart by identity, and never sent
+
+
+@dataclass(eq=False, slots=True)
 class Wait(Deferred):
     """A command's answer: run me again when one of these keys is written."""
 
-    __slots__ = ("again", "database", "keys", "kind", "otherwise", "seconds")
-
-    def __init__(
-        self,
-        database: int,
-        keys: tuple[bytes, ...],
-        seconds: float,
-        otherwise: Reply,
-        again: Sequence[bytes] | None = None,
-        kind: Kind | None = None,
-    ) -> None:
-        self.database = database
-        self.keys = keys
-        self.seconds = seconds
-        self.otherwise = otherwise
-        self.again = again
-        self.kind = kind  # of value that ends the wait; None: whatever becomes of a key
+    database: int
+    keys: tuple[bytes, ...]
+    seconds: float  # 0: for ever
+    otherwise: Reply  # when the time has passed
+    again: Sequence[bytes] | None = None  # the arguments of the re-run, if not the request's
+    kind: Kind | None = None  # of value that ends the wait; None: whatever becomes of a key
+    at_once: Reply = UNSAID  # where nobody may wait, if not `otherwise`
 
 
+@dataclass(eq=False, slots=True)
 class Outside(Deferred):
     """A command's answer: wait for `work`, then run `then` with its result."""
 
-    __slots__ = ("failed", "then", "work")
-
-    def __init__(
-        self, work: Awaitable[Any], then: Callable[[Context, Any], Reply], failed: Reply
-    ) -> None:
-        self.work = work
-        self.then = then
-        self.failed = failed
+    work: Awaitable[Any]
+    then: Callable[[Context, Any], Reply]
+    failed: Reply
+    only_time: bool = False  # the work does nothing else than take time
 
 
 @dataclass(eq=False, slots=True)
@@ -113,6 +105,16 @@ class Blocking:
             return True
         return False
 
+    def instead(self, context: Context, value: Deferred) -> Reply:
+        """Return the reply of a command that would wait, where nobody may: in EXEC, in a script."""
+        if isinstance(value, Wait):
+            return value.otherwise if value.at_once is UNSAID else value.at_once
+        assert isinstance(value, Outside)
+        _close(value.work)
+        if not value.only_time:
+            raise errors.NotInTransaction
+        return value.then(context, None)
+
     def _mark(self, waiter: Waiter) -> None:
         waiter.session.waiting = waiter
         waiter.session.mark(SessionFlag.BLOCKED)
@@ -143,8 +145,7 @@ class Blocking:
             self.waiting_for_time -= 1
         if waiter.task is not None:
             waiter.task.cancel()
-            if iscoroutine(waiter.work) and getcoroutinestate(waiter.work) == CORO_CREATED:
-                waiter.work.close()  # the task had not begun
+            _close(waiter.work)
         if waiter.session.waiting is waiter:
             waiter.session.waiting = None
             self.blocked_clients -= 1
@@ -262,3 +263,9 @@ class Blocking:
         self._dispatcher.continue_with(session, command, argv, body)
         if session.waiting is waiter:  # it did not begin to wait for something else
             self._leave(waiter)
+
+
+def _close(work: Awaitable[Any] | None) -> None:
+    """Close a coroutine that was not begun."""
+    if iscoroutine(work) and getcoroutinestate(work) == CORO_CREATED:
+        work.close()

@@ -284,10 +284,14 @@ class Clients:
         yield "idle", (now_ms - session.active_ms) // 1000
         yield "flags", letters(session)
         yield "db", session.db
-        yield from (("sub", 0), ("psub", 0), ("ssub", 0), ("multi", -1), ("watch", 0))
+        transaction = session.transaction
+        queueing = session.has(SessionFlag.QUEUEING)
+        yield from (("sub", 0), ("psub", 0), ("ssub", 0))
+        yield "multi", transaction.count if transaction is not None and queueing else -1
+        yield "watch", 0 if transaction is None else len(transaction.watched)
         yield "qbuf", session.input_bytes
         yield "qbuf-free", max(session.input_buffer - session.input_bytes, 0)
-        yield from (("argv-mem", 0), ("multi-mem", 0))
+        yield from (("argv-mem", 0), ("multi-mem", 0 if transaction is None else transaction.bytes))
         yield "rbs", session.output_capacity
         yield "rbp", session.output_capacity
         yield from (("obl", session.output_bytes), ("oll", 0), ("omem", session.output_pinned))

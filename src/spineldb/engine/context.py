@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from spineldb.core.call import Call
 from spineldb.engine.arguments import INT64_MAX
-from spineldb.engine.blocking import Outside, Wait
+from spineldb.engine.blocking import UNSAID, Outside, Wait
 
 if TYPE_CHECKING:
     from spineldb.config.settings import Settings
@@ -43,6 +43,11 @@ class Context(Call):
     def databases(self) -> Sequence[Database]:
         """All numbered databases."""
         return self.keyspace.databases
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the command runs within EXEC or a script, where nobody may wait."""
+        return self.engine.dispatcher.depth > 0
 
     def read(self, key: bytes, kind: type[V]) -> V | None:
         """Return the value under `key` for reading, which counts as a hit, or None: a miss.
@@ -83,21 +88,30 @@ class Context(Call):
         again: Sequence[bytes] | None = None,
         *,
         kind: Kind | None = None,
+        at_once: Reply = UNSAID,
     ) -> Wait:
         """Wait until one of `keys` is written, then run the command again.
 
         `seconds` bounds the wait (0: for ever), after which `otherwise` is the reply. `again`
         replaces the arguments of the re-run, the command's name first. With a `kind`, only a key
         that holds a value of that kind ends the wait; without, also one that is gone or another's.
+        `at_once` is the reply in a transaction or a script, where nobody waits, if not `otherwise`.
         """
-        return Wait(self.db.index, tuple(keys), seconds, otherwise, again, kind)
+        return Wait(self.db.index, tuple(keys), seconds, otherwise, again, kind, at_once)
 
     def outside(
-        self, work: Awaitable[Any], then: Callable[[Context, Any], Reply], failed: Reply = None
+        self,
+        work: Awaitable[Any],
+        then: Callable[[Context, Any], Reply],
+        failed: Reply = None,
+        *,
+        only_time: bool = False,
     ) -> Outside:
         """Wait for the outside world: `work` sees no data, `then` reads everything anew.
 
         `then` runs as a command of its own when `work` is done, with its result. If `work` raises
         a `CommandError` that is the reply, anything else is logged and answered by `failed`.
+        Nobody waits in a transaction or a script: where the work does nothing but take time
+        (`only_time`), `then` follows at once there, and other work is refused.
         """
-        return Outside(work, then, failed)
+        return Outside(work, then, failed, only_time)

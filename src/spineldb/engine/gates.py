@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from spineldb import errors
 from spineldb.core.dispatch import Command as Compiled
 from spineldb.core.dispatch import Gate
 from spineldb.engine.command import Command, CommandTable, Flag
@@ -70,7 +71,15 @@ def gates_of(command: Command) -> int:
         bits |= int(Gate.GATE_PUBSUB)
     if name not in NOT_QUEUED:
         bits |= int(Gate.GATE_QUEUE)
+    if Flag.NO_MULTI in command.flags:
+        bits |= int(Gate.GATE_NO_MULTI)
     return bits
+
+
+def refuse_to_queue(session: Session, command: Compiled, argv: list[bytes]) -> None:
+    """Refuse what must not run in a transaction (a gate)."""
+    del session, command, argv
+    raise errors.NotInTransaction
 
 
 def compiled(command: Command) -> Compiled:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spineldb.core.hot_transactions import discard
 from spineldb.engine.emergency import Emergency
 from spineldb.observability.logging import get_log
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from spineldb.engine.blocking import Blocking
     from spineldb.engine.clients import Clients
     from spineldb.engine.context import Context
+    from spineldb.engine.reply import Reply
     from spineldb.observability.observer import Observer
 
 log = get_log(__name__)
@@ -46,11 +48,20 @@ class Hooks:
         """Forget a client that is gone."""
         self._blocking.forget(session)
         self._observer.forget(session)
+        discard(session)
         self._clients.leave(session)
 
     def deferred(self, context: Context, value: Deferred) -> bool:
         """Park the client of a command that cannot be answered yet; False if it gets no answer."""
         return self._blocking.park(context, value)
+
+    def instead(self, context: Context, value: Deferred) -> Reply:
+        """Answer for a command that would wait, in a transaction or a script."""
+        return self._blocking.instead(context, value)
+
+    def discard(self, session: Session) -> None:
+        """End a transaction whose EXEC was refused."""
+        discard(session)
 
     def ready(self, effects: Effects) -> None:
         """Serve those who wait for the keys that were written."""

@@ -20,7 +20,7 @@ from spineldb.engine.context import Context
 from spineldb.engine.emergency import Emergency
 from spineldb.engine.engine import Engine
 from spineldb.engine.eviction import Eviction
-from spineldb.engine.gates import compiled_table
+from spineldb.engine.gates import compiled_table, refuse_to_queue
 from spineldb.engine.hooks import Hooks
 from spineldb.engine.introspection import Info
 from spineldb.engine.lifecycle import Lifecycle
@@ -71,6 +71,7 @@ def compose(
     dispatcher.hooks = Hooks(clients, blocking, observer, emergency)
     dispatcher.gates = (  # the order in which clients observe them (EM-4)
         (Gate.GATE_AUTH, clients.ask_to_log_in),
+        (Gate.GATE_NO_MULTI, refuse_to_queue),
         (Gate.GATE_EMERGENCY, emergency.gate),
         (Gate.GATE_MEMORY, refuse_when_full),
         (Gate.GATE_SAFETY, safety.gate),

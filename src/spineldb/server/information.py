@@ -25,6 +25,7 @@ from spineldb.version import REDIS_VERSION, SPINELDB_VERSION
 
 if TYPE_CHECKING:
     from spineldb.core.dispatch import Command
+    from spineldb.core.session import Session
     from spineldb.server.server import Server
 
 KEYSIZES = (
@@ -115,11 +116,16 @@ def _clients(server: Server) -> Fields:
         max((one.output_capacity for one in sessions), default=0),
     )
     yield "blocked_clients", engine.blocking.blocked_clients
-    yield from _zero("tracking_clients", "pubsub_clients", "watching_clients")
+    yield from _zero("tracking_clients", "pubsub_clients")
+    yield "watching_clients", sum(_watches(one) for one in sessions)
     yield "clients_in_timeout_table", engine.blocking.waiting_for_time
     yield "total_watched_keys", engine.keyspace.watched_keys
     yield "total_blocking_keys", engine.effects.awaited_keys
     yield "total_blocking_keys_on_nokey", 0
+
+
+def _watches(session: Session) -> bool:
+    return session.transaction is not None and bool(session.transaction.watched)
 
 
 def _memory(server: Server) -> Fields:
