@@ -48,6 +48,7 @@ MAP = """
     core.lua_commands
     core.lua_sandbox
     core.lua_state
+    core.scripts
     core.connection
     core.reactor
     core

@@ -27,6 +27,8 @@ from spineldb.engine.lifecycle import Lifecycle
 from spineldb.engine.memory import Memory, refuse_when_full
 from spineldb.engine.safety import Safety
 from spineldb.observability.observer import Observer
+from spineldb.scripting.scripts import ScriptLibrary
+from spineldb.version import REDIS_VERSION
 
 
 def compose(
@@ -64,6 +66,7 @@ def compose(
         observer=observer,
         memory=Memory(keyspace, clients),
         info=Info(),
+        scripts=ScriptLibrary(dispatcher, REDIS_VERSION),
         lifecycle=Lifecycle(),
     )
     context.engine = engine

@@ -1,0 +1,151 @@
+"""Scripts: EVAL and its relatives run one, SCRIPT keeps them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spineldb import errors
+from spineldb.core.call import Deferred
+from spineldb.core.sha1 import sha1
+from spineldb.engine import arguments
+from spineldb.engine.command import (
+    ACCESS,
+    ALLOW_BUSY,
+    NO_MANDATORY_KEYS,
+    NOSCRIPT,
+    READONLY,
+    RW,
+    SKIP_MONITOR,
+    STALE,
+    UPDATE,
+    Family,
+)
+from spineldb.scripting.scripts import ScriptLibrary
+
+if TYPE_CHECKING:
+    from spineldb.engine.context import Context
+    from spineldb.engine.reply import Reply
+
+family = Family("scripting")
+
+RUNS = NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS
+CHANGES = RW | ACCESS | UPDATE
+
+
+def count_keys(numkeys: bytes, rest: tuple[bytes, ...]) -> int:
+    """Read how many of the arguments are keys."""
+    keys = arguments.integer(numkeys)
+    if keys > len(rest):
+        raise errors.TooFewKeys
+    if keys < 0:
+        raise errors.NegativeKeys
+    return keys
+
+
+def library(ctx: Context) -> ScriptLibrary:
+    """Return the scripts of this server."""
+    return ctx.engine.scripts
+
+
+def run_body(
+    ctx: Context, body: bytes, numkeys: bytes, rest: tuple[bytes, ...], *, read_only: bool
+) -> Deferred:
+    """Run a script given as text."""
+    keys = count_keys(numkeys, rest)
+    name = sha1(body)
+    script = library(ctx).load(body, name, stays=False)
+    return library(ctx).run(ctx, script, name, keys, read_only=read_only)
+
+
+def run_known(
+    ctx: Context, name: bytes, numkeys: bytes, rest: tuple[bytes, ...], *, read_only: bool
+) -> Deferred:
+    """Run a script given by its SHA1."""
+    keys = count_keys(numkeys, rest)
+    name = name.lower()
+    script = library(ctx).find(name)
+    return library(ctx).run(ctx, script, name, keys, read_only=read_only)
+
+
+@family.command("EVAL script numkeys:integer [key ...] [arg ...]", RUNS, since="2.6.0", key=CHANGES)
+def eval_(ctx: Context, script: bytes, numkeys: bytes, *rest: bytes) -> Deferred:
+    """Run a script of Lua in one step that nothing comes between.
+
+    Its keys are KEYS, its other arguments ARGV. What it changes is propagated as one unit, even
+    if it fails halfway. O(1), and what the script does.
+    """
+    return run_body(ctx, script, numkeys, rest, read_only=False)
+
+
+@family.command(
+    "EVALSHA sha1 numkeys:integer [key ...] [arg ...]", RUNS, since="2.6.0", key=CHANGES
+)
+def evalsha(ctx: Context, script: bytes, numkeys: bytes, *rest: bytes) -> Deferred:
+    """Run the script of this SHA1. O(1), and what the script does."""
+    return run_known(ctx, script, numkeys, rest, read_only=False)
+
+
+@family.command(
+    "EVAL_RO script numkeys:integer [key ...] [arg ...]", RUNS | READONLY, since="7.0.0"
+)
+def eval_ro(ctx: Context, script: bytes, numkeys: bytes, *rest: bytes) -> Deferred:
+    """Run a script of Lua that changes nothing. O(1), and what the script does."""
+    return run_body(ctx, script, numkeys, rest, read_only=True)
+
+
+@family.command(
+    "EVALSHA_RO sha1 numkeys:integer [key ...] [arg ...]", RUNS | READONLY, since="7.0.0"
+)
+def evalsha_ro(ctx: Context, script: bytes, numkeys: bytes, *rest: bytes) -> Deferred:
+    """Run the script of this SHA1, which changes nothing. O(1), and what the script does."""
+    return run_known(ctx, script, numkeys, rest, read_only=True)
+
+
+script_ = family.container("SCRIPT", since="2.6.0", help_since="5.0.0")
+
+
+@script_.command("SCRIPT LOAD script", NOSCRIPT | STALE, since="2.6.0")
+def load(ctx: Context, script: bytes) -> bytes:
+    """Keep a script, and return its SHA1. O(N) in its length."""
+    name = sha1(script)
+    library(ctx).load(script, name, stays=True)
+    return name
+
+
+@script_.command("SCRIPT EXISTS sha1 [sha1 ...]", NOSCRIPT | STALE, since="2.6.0")
+def exists(ctx: Context, *names: bytes) -> Reply:
+    """Tell of each SHA1 whether there is such a script. O(N) in their number."""
+    return [int(name.lower() in library(ctx).scripts) for name in names]
+
+
+@script_.command(
+    "SCRIPT FLUSH [flush-type: ASYNC | SYNC]",
+    NOSCRIPT | STALE,
+    since="2.6.0",
+)
+def flush(ctx: Context, *mode: bytes) -> str:
+    """Forget all scripts. O(N) in their number."""
+    if len(mode) > 1 or (mode and mode[0].upper() not in {b"ASYNC", b"SYNC"}):
+        raise errors.ScriptFlushOption
+    library(ctx).flush()
+    return "OK"
+
+
+@script_.command("SCRIPT SHOW sha1", NOSCRIPT | STALE, since="2.6.0")
+def show(ctx: Context, name: bytes) -> bytes:
+    """Return the text of a script. O(1)."""
+    return library(ctx).find(name.lower()).body
+
+
+@script_.command("SCRIPT KILL", NOSCRIPT | STALE | ALLOW_BUSY, since="2.6.0")
+def kill(ctx: Context) -> str:
+    """End the script that runs, if it has changed nothing. O(1)."""
+    del ctx
+    raise errors.NotBusy
+
+
+@script_.command("SCRIPT DEBUG <mode: YES | SYNC | NO>", NOSCRIPT, since="3.2.0")
+def debug(ctx: Context, mode: bytes) -> str:
+    """Refuse: there is no debugger. O(1)."""
+    del ctx, mode
+    raise errors.NoScriptDebugger

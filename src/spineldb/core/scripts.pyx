@@ -1,0 +1,183 @@
+"""Scripts on the dispatcher: what a script calls runs within the command that runs the script.
+
+One session stands for all scripts: its commands run there, with the user and the database of the
+client that runs the script, and its output is where their replies go. It is the dispatcher's
+`run_within` that asks the gates, keeps the effects of all as one unit, and lets nobody wait.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+
+from spineldb.clock cimport monotonic_ns
+from spineldb.core.call cimport Call
+from spineldb.core.dispatch cimport (
+    GATE_ACL, GATE_DISK, GATE_MEMORY, GATE_READONLY, GATE_REPLICAS, GATE_STALE,
+)
+from spineldb.core.lua_host cimport (
+    CommandSeam, Host, LogSeam, MaySeam, TickSeam,
+)
+from spineldb.core.lua_state cimport Run
+from spineldb.core.resp cimport Output, Request, out_error, out_truncate
+from spineldb.core.session cimport AUTHENTICATED, NO_TOUCH, PRIMARY
+
+from spineldb import errors
+from spineldb.core.call import NO_REPLY
+
+cdef object UNKNOWN = errors.ScriptUnknownCommand()
+cdef object ARITY = errors.ScriptWrongArity()
+cdef object REFUSED = errors.ScriptRefusedCommand()
+cdef object WRITES = errors.ScriptReadOnly()
+cdef object NO_ROOM = errors.OutOfMemory()
+cdef bytes INTERNAL = errors.Internal().wire
+cdef bytes TIMED_OUT = b"-" + errors.ScriptTimedOut().wire
+
+cdef enum:
+    # what a command is asked at when a script calls it, beside what all that run within are
+    GATES_OF_CALLS = GATE_DISK | GATE_REPLICAS | GATE_READONLY | GATE_STALE
+    FIRST_KEY = 3                # of EVAL: the name, the script and the number of keys before it
+
+
+cdef class ScriptRunner:
+    """Runs scripts for clients."""
+
+    def __cinit__(self, Dispatcher dispatcher not None, Session client not None, *, str version,
+                  bint functions=False):
+        cdef Host* host
+        self.dispatcher = dispatcher
+        self.client = client
+        self.state = LuaState(version=version, functions=functions)
+        self.refused = set()
+        self.client.out.slabs = dispatcher.slabs
+        host = self.state.host
+        host.reply.slabs = dispatcher.slabs
+        host.seams.context = <void*>self
+        host.seams.command = <CommandSeam>run_command
+        host.seams.tick = <TickSeam>tick
+        host.seams.log = <LogSeam>write_log
+        host.seams.may = <MaySeam>may_run
+
+    def run(self, Call call not None, int script, bytes name not None, int keys, *,
+            bint read_only=False, bint allow_oom=False) -> object:
+        """Run a script for the request of a call, which has so many keys; it writes the reply."""
+        cdef Run run
+        cdef Request* request = call.request
+        cdef Session caller = call.client
+        cdef Session client = self.client
+        client.db = caller.db
+        client.user = caller.user
+        client.gates = caller.gates & <uint32_t>GATE_ACL
+        client.flags = AUTHENTICATED | (caller.flags & <uint32_t>(PRIMARY | NO_TOUCH))
+        self.read_only = read_only
+        self.needs_room = not allow_oom
+        self.wrote = self.full = False
+        self.timeout_ns = self.timeout_ms * 1_000_000
+        memset(&run, 0, sizeof(Run))
+        run.script = script
+        run.name = name
+        run.keys = request.argv + FIRST_KEY
+        run.key_count = keys
+        run.arguments = run.keys + keys
+        run.argument_count = request.argc - FIRST_KEY - keys
+        run.protocol = call.protocol
+        run.started_ns = monotonic_ns()
+        run.out = call.out
+        self.state.host.seams.quiet_ns = self.timeout_ns
+        self.running = True
+        self.state.run(&run)
+        self.running = False
+        return NO_REPLY
+
+    cdef void call(self, Slice* argv, int argc, int protocol) except *:
+        cdef Session client = self.client
+        cdef Command command = self.dispatcher.find(argv, argc)
+        cdef Request request
+        cdef uint32_t gates
+        cdef object error = self.refusal(command, argc)
+        client.protocol = protocol
+        if error is not None:
+            self.dispatcher.reject(client, command, error)
+            return
+        memset(&request, 0, sizeof(Request))
+        request.argv = argv
+        request.argc = argc
+        request.command = <void*>command
+        gates = command.gates & self.dispatcher.raised & <uint32_t>GATES_OF_CALLS
+        if gates and not self.dispatcher.ask(client, &request, command, gates):
+            return
+        if command.writes:
+            self.wrote = True
+        self.dispatcher.run_within(client, &request, command)
+
+    cdef object refusal(self, Command command, int argc):
+        """Why a script may not call this; None if it may."""
+        if command is None:
+            return UNKNOWN
+        if not (argc == command.arity if command.arity > 0 else argc >= -command.arity):
+            return ARITY
+        if command.subcommands is not None and argc > 1:
+            return UNKNOWN
+        if command in self.refused:
+            return REFUSED
+        if command.writes and self.read_only:
+            return WRITES
+        if command.gates & GATE_MEMORY and self.needs_room and self.is_full():
+            return NO_ROOM
+        return None
+
+    cdef bint is_full(self) except -1:
+        """Is there no room for a command that may need some? What was begun may be ended."""
+        cdef Dispatcher dispatcher = self.dispatcher
+        if self.wrote or dispatcher.slabs.used <= dispatcher.memory_mark:
+            return False
+        return dispatcher.is_full(self.client)
+
+
+cdef void run_command(void* context, Slice* argv, int argc, int protocol, Output* out) noexcept:
+    """The seam: what is in `out`, which is empty, changes places with the client's output."""
+    cdef ScriptRunner runner = <ScriptRunner>context
+    cdef Session client = runner.client
+    cdef Output kept
+    try:
+        runner.call(argv, argc, protocol)
+    except BaseException as error:
+        out_truncate(&client.out, 0, 0)
+        runner.dispatcher.internal_errors += 1
+        runner.dispatcher.hooks.failed(client, None, error)
+        out_error(&client.out, PyBytes_AS_STRING(INTERNAL), <size_t>PyBytes_GET_SIZE(INTERNAL))
+    kept = out[0]
+    out[0] = client.out
+    client.out = kept
+
+
+cdef const char* tick(void* context, int64_t elapsed_ns) noexcept:
+    cdef ScriptRunner runner = <ScriptRunner>context
+    if runner.timeout_ns > 0 and elapsed_ns > runner.timeout_ns and not runner.wrote:
+        return PyBytes_AS_STRING(TIMED_OUT)
+    return NULL
+
+
+cdef void write_log(void* context, int level, const char* text, size_t size) noexcept:
+    cdef ScriptRunner runner = <ScriptRunner>context
+    if runner.on_log is not None:
+        try:
+            runner.on_log(level, text[:size])
+        except Exception as error:
+            runner.dispatcher.hooks.failed(runner.client, None, error)
+
+
+cdef int may_run(void* context, Slice* argv, int argc) noexcept:
+    cdef ScriptRunner runner = <ScriptRunner>context
+    cdef Command command = runner.dispatcher.find(argv, argc)
+    cdef int i
+    if command is None:
+        return -1
+    if runner.on_check is None:
+        return True
+    try:
+        words = [PyBytes_FromStringAndSize(argv[i].data, <Py_ssize_t>argv[i].size)
+                 for i in range(argc)]
+        return bool(runner.on_check(runner.client, command, words))
+    except Exception as error:
+        runner.dispatcher.hooks.failed(runner.client, command, error)
+        return False
