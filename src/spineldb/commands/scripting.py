@@ -104,7 +104,12 @@ def evalsha_ro(ctx: Context, script: bytes, numkeys: bytes, *rest: bytes) -> Def
 script_ = family.container("SCRIPT", since="2.6.0", help_since="5.0.0")
 
 
-@script_.command("SCRIPT LOAD script", NOSCRIPT | STALE, since="2.6.0")
+@script_.command(
+    "SCRIPT LOAD script",
+    NOSCRIPT | STALE,
+    since="2.6.0",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
+)
 def load(ctx: Context, script: bytes) -> bytes:
     """Keep a script, and return its SHA1. O(N) in its length."""
     name = sha1(script)
@@ -112,7 +117,12 @@ def load(ctx: Context, script: bytes) -> bytes:
     return name
 
 
-@script_.command("SCRIPT EXISTS sha1 [sha1 ...]", NOSCRIPT | STALE, since="2.6.0")
+@script_.command(
+    "SCRIPT EXISTS sha1 [sha1 ...]",
+    NOSCRIPT,
+    since="2.6.0",
+    tips=("request_policy:all_shards", "response_policy:agg_logical_and"),
+)
 def exists(ctx: Context, *names: bytes) -> Reply:
     """Tell of each SHA1 whether there is such a script. O(N) in their number."""
     return [int(name.lower() in library(ctx).scripts) for name in names]
@@ -120,8 +130,11 @@ def exists(ctx: Context, *names: bytes) -> Reply:
 
 @script_.command(
     "SCRIPT FLUSH [flush-type: ASYNC | SYNC]",
-    NOSCRIPT | STALE,
+    NOSCRIPT,
     since="2.6.0",
+    added={"6.2.0": "flush-type"},
+    history=[("6.2.0", "Added the `ASYNC` and `SYNC` flushing mode modifiers.")],
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
 )
 def flush(ctx: Context, *mode: bytes) -> str:
     """Forget all scripts. O(N) in their number."""
@@ -131,13 +144,18 @@ def flush(ctx: Context, *mode: bytes) -> str:
     return "OK"
 
 
-@script_.command("SCRIPT SHOW sha1", NOSCRIPT | STALE, since="2.6.0")
+@script_.command("SCRIPT SHOW sha1", NOSCRIPT | STALE, since="8.0.0")
 def show(ctx: Context, name: bytes) -> bytes:
     """Return the text of a script. O(1)."""
     return library(ctx).find(name.lower()).body
 
 
-@script_.command("SCRIPT KILL", NOSCRIPT | STALE | ALLOW_BUSY, since="2.6.0")
+@script_.command(
+    "SCRIPT KILL",
+    NOSCRIPT | ALLOW_BUSY,
+    since="2.6.0",
+    tips=("request_policy:all_shards", "response_policy:one_succeeded"),
+)
 def kill(ctx: Context) -> str:
     """End the script that runs, if it has changed nothing. O(1)."""
     del ctx

@@ -54,7 +54,7 @@ class ScriptLibrary:
     def runner(self) -> ScriptRunner:
         """The runner; Lua is looked for when the first script comes."""
         if self._runner is None:
-            client = Session(0)
+            client = Session()
             client.address = "lua"
             self._runner = ScriptRunner(self._dispatcher, client, version=self._version)
             self._runner.on_log = _write_log
