@@ -26,7 +26,7 @@ from spineldb.core.resp cimport out_clear
 cdef enum:
     LEAST_STACK = 640            # bytes of the smallest stack of Lua
     BEHIND_STACK = 4096
-    NEVER = 1 << 40              # bytes of a block that nobody gets
+    NEVER_BITS = 40              # blocks of that size nobody gets
     TICK_NS = 1_000_000
     LOADING_NS = 500_000_000     # that a library may take to load
     TEXT_KEPT = 65536            # bytes of a text that are kept for the next
@@ -56,7 +56,7 @@ cdef void* allocate(void* ud, void* block, size_t old, size_t new) noexcept nogi
         host.used -= old
         free(block)
         return NULL
-    if new > old and (new >= NEVER or host.used + (new - old) > host.limit):
+    if new > old and (new >> NEVER_BITS or host.used + (new - old) > host.limit):
         host.refused = True
         return NULL
     result = realloc(block, new + BEHIND_STACK if new >= LEAST_STACK else new)
