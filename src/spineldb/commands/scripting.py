@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spineldb import errors
-from spineldb.core.call import Deferred
+from spineldb.core import scripts
 from spineldb.core.sha1 import sha1
-from spineldb.engine import arguments
 from spineldb.engine.command import (
     ACCESS,
     ALLOW_BUSY,
@@ -32,73 +31,55 @@ RUNS = NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS
 CHANGES = RW | ACCESS | UPDATE
 
 
-def count_keys(numkeys: bytes, rest: tuple[bytes, ...]) -> int:
-    """Read how many of the arguments are keys."""
-    keys = arguments.integer(numkeys)
-    if keys > len(rest):
-        raise errors.TooFewKeys
-    if keys < 0:
-        raise errors.NegativeKeys
-    return keys
-
-
 def library(ctx: Context) -> ScriptLibrary:
     """Return the scripts of this server."""
     return ctx.engine.scripts
 
 
-def run_body(
-    ctx: Context, body: bytes, numkeys: bytes, rest: tuple[bytes, ...], *, read_only: bool
-) -> Deferred:
-    """Run a script given as text."""
-    keys = count_keys(numkeys, rest)
-    name = sha1(body)
-    script = library(ctx).load(body, name, stays=False)
-    return library(ctx).run(ctx, script, name, keys, read_only=read_only)
-
-
-def run_known(
-    ctx: Context, name: bytes, numkeys: bytes, rest: tuple[bytes, ...], *, read_only: bool
-) -> Deferred:
-    """Run a script given by its SHA1."""
-    keys = count_keys(numkeys, rest)
-    name = name.lower()
-    script = library(ctx).find(name)
-    return library(ctx).run(ctx, script, name, keys, read_only=read_only)
-
-
-@family.command("EVAL script numkeys:integer [key ...] [arg ...]", RUNS, since="2.6.0", key=CHANGES)
-def eval_(ctx: Context, script: bytes, numkeys: bytes, *rest: bytes) -> Deferred:
+@family.compiled(
+    "EVAL script numkeys:integer [key ...] [arg ...]",
+    RUNS,
+    scripts.EVAL_BODY,
+    since="2.6.0",
+    key=CHANGES,
+)
+def eval_(script: bytes, numkeys: bytes, *rest: bytes) -> Reply:
     """Run a script of Lua in one step that nothing comes between.
 
     Its keys are KEYS, its other arguments ARGV. What it changes is propagated as one unit, even
     if it fails halfway. O(1), and what the script does.
     """
-    return run_body(ctx, script, numkeys, rest, read_only=False)
 
 
-@family.command(
-    "EVALSHA sha1 numkeys:integer [key ...] [arg ...]", RUNS, since="2.6.0", key=CHANGES
+@family.compiled(
+    "EVALSHA sha1 numkeys:integer [key ...] [arg ...]",
+    RUNS,
+    scripts.EVALSHA_BODY,
+    since="2.6.0",
+    key=CHANGES,
 )
-def evalsha(ctx: Context, script: bytes, numkeys: bytes, *rest: bytes) -> Deferred:
+def evalsha(script: bytes, numkeys: bytes, *rest: bytes) -> Reply:
     """Run the script of this SHA1. O(1), and what the script does."""
-    return run_known(ctx, script, numkeys, rest, read_only=False)
 
 
-@family.command(
-    "EVAL_RO script numkeys:integer [key ...] [arg ...]", RUNS | READONLY, since="7.0.0"
+@family.compiled(
+    "EVAL_RO script numkeys:integer [key ...] [arg ...]",
+    RUNS | READONLY,
+    scripts.EVAL_RO_BODY,
+    since="7.0.0",
 )
-def eval_ro(ctx: Context, script: bytes, numkeys: bytes, *rest: bytes) -> Deferred:
+def eval_ro(script: bytes, numkeys: bytes, *rest: bytes) -> Reply:
     """Run a script of Lua that changes nothing. O(1), and what the script does."""
-    return run_body(ctx, script, numkeys, rest, read_only=True)
 
 
-@family.command(
-    "EVALSHA_RO sha1 numkeys:integer [key ...] [arg ...]", RUNS | READONLY, since="7.0.0"
+@family.compiled(
+    "EVALSHA_RO sha1 numkeys:integer [key ...] [arg ...]",
+    RUNS | READONLY,
+    scripts.EVALSHA_RO_BODY,
+    since="7.0.0",
 )
-def evalsha_ro(ctx: Context, script: bytes, numkeys: bytes, *rest: bytes) -> Deferred:
+def evalsha_ro(script: bytes, numkeys: bytes, *rest: bytes) -> Reply:
     """Run the script of this SHA1, which changes nothing. O(1), and what the script does."""
-    return run_known(ctx, script, numkeys, rest, read_only=True)
 
 
 script_ = family.container("SCRIPT", since="2.6.0", help_since="5.0.0")
@@ -113,7 +94,7 @@ script_ = family.container("SCRIPT", since="2.6.0", help_since="5.0.0")
 def load(ctx: Context, script: bytes) -> bytes:
     """Keep a script, and return its SHA1. O(N) in its length."""
     name = sha1(script)
-    library(ctx).load(script, name, stays=True)
+    library(ctx).load(script, name)
     return name
 
 
@@ -125,7 +106,7 @@ def load(ctx: Context, script: bytes) -> bytes:
 )
 def exists(ctx: Context, *names: bytes) -> Reply:
     """Tell of each SHA1 whether there is such a script. O(N) in their number."""
-    return [int(name.lower() in library(ctx).scripts) for name in names]
+    return [int(name.lower() in library(ctx).known) for name in names]
 
 
 @script_.command(
@@ -147,7 +128,7 @@ def flush(ctx: Context, *mode: bytes) -> str:
 @script_.command("SCRIPT SHOW sha1", NOSCRIPT | STALE, since="8.0.0")
 def show(ctx: Context, name: bytes) -> bytes:
     """Return the text of a script. O(1)."""
-    return library(ctx).find(name.lower()).body
+    return library(ctx).find(name).body
 
 
 @script_.command(

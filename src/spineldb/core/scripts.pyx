@@ -9,8 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
-from spineldb.clock cimport monotonic_ns
-from spineldb.core.call cimport Call
+from spineldb.core.call cimport Call, body
 from spineldb.core.dispatch cimport (
     GATE_ACL, GATE_DISK, GATE_MEMORY, GATE_READONLY, GATE_REPLICAS, GATE_STALE,
 )
@@ -18,17 +17,21 @@ from spineldb.core.lua_host cimport (
     CommandSeam, Host, LogSeam, MaySeam, TickSeam,
 )
 from spineldb.core.lua_state cimport Run
-from spineldb.core.resp cimport Output, Request, out_error, out_truncate
+from spineldb.core.resp cimport Output, Request, out_error, out_truncate, parse_int
+from spineldb.core.sha1 cimport sha1_hex
 from spineldb.core.session cimport AUTHENTICATED, NO_TOUCH, PRIMARY
 
 from spineldb import errors
-from spineldb.core.call import NO_REPLY
 
 cdef object UNKNOWN = errors.ScriptUnknownCommand()
 cdef object ARITY = errors.ScriptWrongArity()
 cdef object REFUSED = errors.ScriptRefusedCommand()
 cdef object WRITES = errors.ScriptReadOnly()
 cdef object NO_ROOM = errors.OutOfMemory()
+cdef bytes NOT_INTEGER = errors.NotInteger().wire
+cdef bytes TOO_FEW_KEYS = errors.TooFewKeys().wire
+cdef bytes NEGATIVE_KEYS = errors.NegativeKeys().wire
+cdef bytes NO_SCRIPT = errors.NoScript().wire
 cdef bytes INTERNAL = errors.Internal().wire
 cdef bytes TIMED_OUT = b"-" + errors.ScriptTimedOut().wire
 
@@ -36,6 +39,26 @@ cdef enum:
     # what a command is asked at when a script calls it, beside what all that run within are
     GATES_OF_CALLS = GATE_DISK | GATE_REPLICAS | GATE_READONLY | GATE_STALE
     FIRST_KEY = 3                # of EVAL: the name, the script and the number of keys before it
+    NAME_SIZE = 40               # of a script: its SHA1 in hexadecimal digits
+
+
+cdef class Script:
+    """A script that is compiled."""
+
+    def __init__(self, bytes body not None, int number, *, bint read_only=False,
+                 bint allow_oom=False, bint stays=False):
+        self.body = body
+        self.number = number
+        self.read_only = read_only
+        self.allow_oom = allow_oom
+        self.stays = stays
+
+
+cdef class ScriptTable:
+    """The scripts that are known, by name. `compile_new(body, name)` is asked for others."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.known = {}
 
 
 cdef class ScriptRunner:
@@ -57,8 +80,7 @@ cdef class ScriptRunner:
         host.seams.log = <LogSeam>write_log
         host.seams.may = <MaySeam>may_run
 
-    def run(self, Call call not None, int script, bytes name not None, int keys, *,
-            bint read_only=False, bint allow_oom=False) -> object:
+    cdef int run(self, Call call, Script script, bytes name, int keys, bint read_only) except -1:
         """Run a script for the request of a call, which has so many keys; it writes the reply."""
         cdef Run run
         cdef Request* request = call.request
@@ -68,25 +90,29 @@ cdef class ScriptRunner:
         client.user = caller.user
         client.gates = caller.gates & <uint32_t>GATE_ACL
         client.flags = AUTHENTICATED | (caller.flags & <uint32_t>(PRIMARY | NO_TOUCH))
-        self.read_only = read_only
-        self.needs_room = not allow_oom
-        self.wrote = self.full = False
-        self.timeout_ns = self.timeout_ms * 1_000_000
+        self.read_only = read_only or script.read_only
+        self.needs_room = not script.allow_oom
+        self.wrote = False
         memset(&run, 0, sizeof(Run))
-        run.script = script
+        run.script = script.number
         run.name = name
         run.keys = request.argv + FIRST_KEY
         run.key_count = keys
         run.arguments = run.keys + keys
         run.argument_count = request.argc - FIRST_KEY - keys
         run.protocol = call.protocol
-        run.started_ns = monotonic_ns()
+        run.started_ns = self.dispatcher.last_ns
         run.out = call.out
-        self.state.host.seams.quiet_ns = self.timeout_ns
         self.running = True
         self.state.run(&run)
         self.running = False
-        return NO_REPLY
+        return 0
+
+    def limit(self, int64_t timeout_ms, int64_t memory) -> None:
+        """Set when a run that has written nothing ends, and how much it may take; 0: no limit."""
+        self.timeout_ns = timeout_ms * 1_000_000
+        self.state.host.seams.quiet_ns = self.timeout_ns
+        self.state.memory_limit = memory
 
     cdef void call(self, Slice* argv, int argc, int protocol) except *:
         cdef Session client = self.client
@@ -181,3 +207,82 @@ cdef int may_run(void* context, Slice* argv, int argc) noexcept:
     except Exception as error:
         runner.dispatcher.hooks.failed(runner.client, command, error)
         return False
+
+
+# ---------------------------------------------------------------- EVAL and its relatives
+
+cdef int count_keys(Call call, Slice* argv, int argc) except -2:
+    """How many of the arguments are keys; -1 if the request was refused."""
+    cdef int64_t keys = 0
+    if not parse_int(argv[2].data, argv[2].size, &keys):
+        call.refuse(NOT_INTEGER)
+    elif keys > argc - FIRST_KEY:
+        call.refuse(TOO_FEW_KEYS)
+    elif keys < 0:
+        call.refuse(NEGATIVE_KEYS)
+    else:
+        return <int>keys
+    return -1
+
+
+cdef int run_text(Call call, Slice* argv, int argc, bint read_only) except -1:
+    """Run a script given as text."""
+    cdef ScriptTable table = call.engine.scripts
+    cdef int keys = count_keys(call, argv, argc)
+    cdef char[NAME_SIZE] digits
+    cdef bytes name
+    cdef object script
+    if keys < 0:
+        return 0
+    sha1_hex(argv[1].data, argv[1].size, digits)
+    name = PyBytes_FromStringAndSize(digits, NAME_SIZE)
+    script = table.known.get(name)
+    if script is None:
+        text = PyBytes_FromStringAndSize(argv[1].data, <Py_ssize_t>argv[1].size)
+        script = table.compile_new(text, name)
+    return table.runner.run(call, <Script?>script, name, keys, read_only)
+
+
+cdef int run_known(Call call, Slice* argv, int argc, bint read_only) except -1:
+    """Run a script given by its SHA1, in any case."""
+    cdef ScriptTable table = call.engine.scripts
+    cdef int keys = count_keys(call, argv, argc)
+    cdef char[NAME_SIZE] digits
+    cdef bytes name
+    cdef object script
+    cdef size_t i
+    cdef char c
+    if keys < 0:
+        return 0
+    if argv[1].size != NAME_SIZE:
+        return call.refuse(NO_SCRIPT)
+    for i in range(NAME_SIZE):
+        c = argv[1].data[i]
+        digits[i] = c + 32 if c"A" <= c <= c"Z" else c
+    name = PyBytes_FromStringAndSize(digits, NAME_SIZE)
+    script = table.known.get(name)
+    if script is None:
+        return call.refuse(NO_SCRIPT)
+    return table.runner.run(call, <Script>script, name, keys, read_only)
+
+
+cdef int eval_(Call call, Slice* argv, int argc) except -1:
+    return run_text(call, argv, argc, False)
+
+
+cdef int evalsha(Call call, Slice* argv, int argc) except -1:
+    return run_known(call, argv, argc, False)
+
+
+cdef int eval_ro(Call call, Slice* argv, int argc) except -1:
+    return run_text(call, argv, argc, True)
+
+
+cdef int evalsha_ro(Call call, Slice* argv, int argc) except -1:
+    return run_known(call, argv, argc, True)
+
+
+EVAL_BODY = body(&eval_, "eval")
+EVALSHA_BODY = body(&evalsha, "evalsha")
+EVAL_RO_BODY = body(&eval_ro, "eval_ro")
+EVALSHA_RO_BODY = body(&evalsha_ro, "evalsha_ro")

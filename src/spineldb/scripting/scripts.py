@@ -1,4 +1,4 @@
-"""The scripts that are known, by their SHA1, and how EVAL and its relatives run one.
+"""The scripts that are known, by their SHA1.
 
 A script that only EVAL has seen is forgotten when 500 others were run since; one that SCRIPT LOAD
 was given stays until SCRIPT FLUSH. Nothing of it is propagated: what a script does is.
@@ -6,22 +6,20 @@ was given stays until SCRIPT FLUSH. Nothing of it is propagated: what a script d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spineldb import errors
 from spineldb.core.dispatch import Command
 from spineldb.core.lua_state import LuaError
-from spineldb.core.scripts import ScriptRunner
+from spineldb.core.scripts import Script, ScriptRunner, ScriptTable
 from spineldb.core.session import Session
 from spineldb.engine.command import Flag
 from spineldb.observability.logging import get_log
 from spineldb.scripting.shebang import ScriptFlag, split
 
 if TYPE_CHECKING:
-    from spineldb.core.call import Deferred
+    from spineldb.config.settings import Settings
     from spineldb.core.dispatch import Dispatcher
-    from spineldb.engine.context import Context
 
 log = get_log(__name__)
 
@@ -29,93 +27,81 @@ EVALUATED_MAX = 500
 LEVELS = (log.debug, log.verbose, log.info, log.warning)
 
 
-@dataclass(slots=True)
-class Script:
-    """A script that is compiled."""
+class ScriptLibrary(ScriptTable):
+    """All scripts of a server. Lua is looked for when the first one comes."""
 
-    body: bytes
-    number: int
-    flags: ScriptFlag
-    stays: bool
-
-
-class ScriptLibrary:
-    """All scripts of a server."""
-
-    def __init__(self, dispatcher: Dispatcher, version: str) -> None:
+    def __init__(self, dispatcher: Dispatcher, settings: Settings, version: str) -> None:
+        super().__init__()
         self._dispatcher = dispatcher
+        self._settings = settings
         self._version = version
-        self._runner: ScriptRunner | None = None
-        self.scripts: dict[bytes, Script] = {}
         self._evaluated: dict[bytes, None] = {}  # those that EVAL brought, the oldest first
         self.evicted = 0
+        settings.subscribe(
+            self._limit, "safety.script_timeout_ms", "safety.script_memory_limit_mb"
+        )
 
-    @property
-    def runner(self) -> ScriptRunner:
-        """The runner; Lua is looked for when the first script comes."""
-        if self._runner is None:
-            client = Session()
-            client.address = "lua"
-            self._runner = ScriptRunner(self._dispatcher, client, version=self._version)
-            self._runner.on_log = _write_log
-            self._runner.refused = {
-                one for one in self._dispatcher.everything() if _is_refused(one)
-            }
-        return self._runner
-
-    def load(self, body: bytes, name: bytes, *, stays: bool) -> Script:
-        """Return the script of this name, compiling it if it is new."""
-        script = self.scripts.get(name)
-        if script is None:
-            flags, text = split(body)
-            try:
-                number = self.runner.state.compile_script(text)
-            except LuaError as error:
-                raise errors.ScriptNotCompiled(error.args[0]) from None
-            script = self.scripts[name] = Script(body, number, flags, stays)
-            if not stays:
-                self._evaluated[name] = None
-                self._evict()
-        elif stays and not script.stays:
-            script.stays = True
-            self._evaluated.pop(name, None)
+    def compile_new(self, body: bytes, name: bytes, *, stays: bool = False) -> Script:
+        """Compile a script that is not known under its name, and keep it."""
+        flags, text = split(body)
+        try:
+            number = self._prepared().state.compile_script(text)
+        except LuaError as error:
+            raise errors.ScriptNotCompiled(error.args[0]) from None
+        script = self.known[name] = Script(
+            body,
+            number,
+            read_only=ScriptFlag.NO_WRITES in flags,
+            allow_oom=ScriptFlag.ALLOW_OOM in flags,
+            stays=stays,
+        )
+        if not stays:
+            self._evaluated[name] = None
+            self._evict()
         return script
 
+    def load(self, body: bytes, name: bytes) -> None:
+        """Keep a script until it is flushed."""
+        script = self.known.get(name)
+        if script is None:
+            self.compile_new(body, name, stays=True)
+        else:
+            script.stays = True
+            self._evaluated.pop(name, None)
+
     def find(self, name: bytes) -> Script:
-        """Return the script of this name (in lower case)."""
-        script = self.scripts.get(name)
+        """Return the script of this name, in any case."""
+        script = self.known.get(name.lower())
         if script is None:
             raise errors.NoScript
         return script
 
     def flush(self) -> None:
-        """Forget all scripts, and with them the state that held them."""
-        self.scripts = {}
+        """Forget all scripts, and the state that held them."""
+        self.known = {}
         self._evaluated = {}
-        self._runner = None
+        self.runner = None
 
-    def run(
-        self, ctx: Context, script: Script, name: bytes, keys: int, *, read_only: bool
-    ) -> Deferred:
-        """Run a script for the request of a context."""
-        runner = self.runner
-        settings = ctx.settings
-        runner.timeout_ms = settings.safety.script_timeout_ms
-        runner.state.memory_limit = settings.safety.script_memory_limit_mb << 20
-        return runner.run(
-            ctx,
-            script.number,
-            name,
-            keys,
-            read_only=read_only or ScriptFlag.NO_WRITES in script.flags,
-            allow_oom=ScriptFlag.ALLOW_OOM in script.flags,
-        )
+    def _prepared(self) -> ScriptRunner:
+        if self.runner is None:
+            client = Session()
+            client.address = "lua"
+            self.runner = ScriptRunner(self._dispatcher, client, version=self._version)
+            self.runner.on_log = _write_log
+            self.runner.refused = {one for one in self._dispatcher.everything() if _is_refused(one)}
+            self._limit()
+        return self.runner
+
+    def _limit(self) -> None:
+        if self.runner is not None:
+            safety = self._settings.safety
+            self.runner.limit(safety.script_timeout_ms, safety.script_memory_limit_mb << 20)
 
     def _evict(self) -> None:
         if len(self._evaluated) > EVALUATED_MAX:
             oldest = next(iter(self._evaluated))
             del self._evaluated[oldest]
-            self.runner.state.forget(self.scripts.pop(oldest).number)
+            self._prepared().state.forget(self.known.pop(oldest).number)
             self.evicted += 1
 
 

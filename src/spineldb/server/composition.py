@@ -66,7 +66,7 @@ def compose(
         observer=observer,
         memory=Memory(keyspace, clients),
         info=Info(),
-        scripts=ScriptLibrary(dispatcher, REDIS_VERSION),
+        scripts=ScriptLibrary(dispatcher, settings, REDIS_VERSION),
         lifecycle=Lifecycle(),
     )
     context.engine = engine

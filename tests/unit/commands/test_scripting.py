@@ -90,9 +90,10 @@ def test_eval_keeps_what_it_ran_up_to_a_bound(db: Subject, monkeypatch: Any) -> 
     for number in range(30):
         assert db.ask("EVAL", f"return {number}", 0) == number
     library = db.engine.scripts
-    assert len(library.scripts) == 11
+    assert len(library.known) == 11
     assert library.evicted == 20
     assert db.ask("SCRIPT", "EXISTS", GET_SHA) == [1]
+    assert library.runner is not None
     assert library.runner.state.scripts == 11
 
 
@@ -192,7 +193,7 @@ def test_big_values_pass_through_scripts(db: Subject) -> None:
 
 
 def test_a_loop_ends_at_its_time(db: Subject) -> None:
-    db.engine.settings.safety.script_timeout_ms = 50
+    assert db.ask("CONFIG", "SET", "safety.script_timeout_ms", 50) == "OK"
     assert db.ask("EVAL", "while true do end", 0).startswith("ERR Script timed out")
     assert db.ask("EVAL", "return 1", 0) == 1
 
