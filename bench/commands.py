@@ -18,9 +18,25 @@ SETS = (f"SADD {{each}} {TEN}",)
 TWO_SETS = (f"SADD {{each}} {TEN}", "SADD other member:003 member:007 member:011 member:012")
 
 SCORED = " ".join(f"{number} member:{number:03}" for number in range(10))
+FIELDS = " ".join(f"field:{number:04} xxxxxxxxxx" for number in range(10))
+HASHES = (f"HSET {{each}} {FIELDS}",)
+COUNTS = (f"{HASHES[0]} count {{number}}",)
+TIMED_HASHES = (
+    *HASHES,
+    "HSETEX {each} EX {seconds} FIELDS 2 field:0003 xxxxxxxxxx field:0007 xxxxxxxxxx",
+)
 LISTS = ("RPUSH {each} " + " ".join(f"element:{number:02}" for number in range(10)),)
 ONE_LIST = ("RPUSH l {member}",)
 ZSETS = (f"ZADD {{each}} {SCORED}",)
+UNSORTED = " ".join(str(number * 7919 % 100_000) for number in range(3, 13))
+NUMBER_LISTS = (f"RPUSH {{each}} {UNSORTED}",)
+NUMBER_SETS = (f"SADD {{each}} {UNSORTED}",)
+NUMBER_ZSETS = ("ZADD {each}" + "".join(f" {n} {word}" for n, word in enumerate(UNSORTED.split())),)
+WEIGHED = (
+    *NUMBER_LISTS,
+    "MSET" + "".join(f" w:{number} -{number}" for number in UNSORTED.split()),
+    *(f"HSET h:{number} f -{number} g x" for number in UNSORTED.split()),
+)
 TWO_ZSETS = (*ZSETS, "ZADD other 1 member:003 2 member:007 3 member:011 4 member:012")
 
 
@@ -45,6 +61,9 @@ HOT = (
     Command("MSET (10)", "MSET" + " {key} {value}" * 10),
     Command("SADD", "SADD s {value}", NOTHING, is_rebuilt=True),
     Command("SPOP", "SPOP s", ("SADD s {member}",), is_rebuilt=True),
+    Command("HSET", "HSET h {value} {value}", NOTHING, is_rebuilt=True),
+    Command("HGET", "HGET {key} field:0005", HASHES),
+    Command("HGETALL (10)", "HGETALL {key}", HASHES),
     Command("LPUSH", "LPUSH l {value}", NOTHING, is_rebuilt=True),
     Command("RPUSH", "RPUSH l {value}", NOTHING, is_rebuilt=True),
     Command("LPOP", "LPOP l", ONE_LIST, is_rebuilt=True),
@@ -166,6 +185,12 @@ GEO_COMMANDS = (
         "GEOSEARCH", "GEOSEARCH {key} FROMLONLAT 2.35 48.85 BYRADIUS 10 km", PLACES, commands=20_000
     ),
     Command(
+        "GEOSEARCH BYBOX WITHDIST ASC",
+        "GEOSEARCH {key} FROMMEMBER member-003 BYBOX 9 9 km WITHDIST ASC COUNT 5",
+        PLACES,
+        commands=20_000,
+    ),
+    Command(
         "GEOSEARCHSTORE",
         "GEOSEARCHSTORE d {key} FROMLONLAT 2.35 48.85 BYRADIUS 10 km",
         PLACES,
@@ -217,6 +242,22 @@ KEY_COMMANDS = (
     Command("SCAN", "SCAN 0 COUNT 10", commands=40_000, is_varying=True),
     Command("SCAN MATCH", "SCAN 0 MATCH *7 COUNT 10", commands=40_000, is_varying=True),
     Command("SCAN TYPE", "SCAN 0 TYPE string COUNT 10", commands=40_000, is_varying=True),
+    Command("SORT (10)", "SORT {key}", NUMBER_LISTS, commands=30_000),
+    Command("SORT (10), a set", "SORT {key}", NUMBER_SETS, commands=30_000),
+    Command("SORT (10), a sorted set", "SORT {key}", NUMBER_ZSETS, commands=30_000),
+    Command("SORT (10) ALPHA DESC", "SORT {key} ALPHA DESC", NUMBER_LISTS, commands=30_000),
+    Command(
+        "SORT (10) BY LIMIT 3", "SORT {key} BY w:* LIMIT 0 3", WEIGHED, keys=10_000, commands=30_000
+    ),
+    Command(
+        "SORT (10) BY GET, hashes",
+        "SORT {key} BY h:*->f GET # GET h:*->g",
+        WEIGHED,
+        keys=10_000,
+        commands=30_000,
+    ),
+    Command("SORT (10) STORE", "SORT {key} STORE d", NUMBER_LISTS, commands=30_000),
+    Command("SORT_RO (10)", "SORT_RO {key}", NUMBER_LISTS, commands=30_000),
     Command("SWAPDB", "SWAPDB 0 1"),
     Command("TOUCH", "TOUCH {key}"),
     Command("TTL", "TTL {key}", DEADLINES),
@@ -226,17 +267,18 @@ KEY_COMMANDS = (
 )
 
 LIST_COMMANDS = (
-    Command("BLMOVE", "BLMOVE {key} {key} LEFT RIGHT 1", LISTS, commands=40_000),
+    Command("BLMOVE", "BLMOVE {key} {key} LEFT RIGHT 1", LISTS, is_rebuilt=True),
     Command("BLMPOP", "BLMPOP 1 1 {each} LEFT", LISTS, commands=40_000),
     Command("BLPOP", "BLPOP {each} 1", LISTS),
     Command("BRPOP", "BRPOP {each} 1", LISTS),
-    Command("BRPOPLPUSH", "BRPOPLPUSH {key} {key} 1", LISTS, commands=40_000),
+    Command("BRPOPLPUSH", "BRPOPLPUSH {key} {key} 1", LISTS, is_rebuilt=True),
     Command("LINDEX", "LINDEX {key} 5", LISTS),
     Command("LINSERT", "LINSERT {key} BEFORE element:05 {value}", LISTS, is_rebuilt=True),
     Command("LLEN", "LLEN {key}", LISTS),
-    Command("LMOVE", "LMOVE {key} {key} LEFT RIGHT", LISTS),
+    Command("LMOVE", "LMOVE {key} {key} LEFT RIGHT", LISTS, is_rebuilt=True),
     Command("LMOVE, another", "LMOVE {each} {fresh} LEFT RIGHT", LISTS),
     Command("LMPOP", "LMPOP 1 {each} LEFT", LISTS),
+    Command("LMPOP (3)", "LMPOP 1 {each} RIGHT COUNT 3", LISTS),
     Command("LPOP", "LPOP {each}", LISTS),
     Command("LPOP (3)", "LPOP {each} 3", LISTS),
     Command("LPOS", "LPOS {key} element:07", LISTS),
@@ -249,10 +291,50 @@ LIST_COMMANDS = (
     Command("LTRIM", "LTRIM {each} 1 -2", LISTS),
     Command("RPOP", "RPOP {each}", LISTS),
     Command("RPOP (3)", "RPOP {each} 3", LISTS),
-    Command("RPOPLPUSH", "RPOPLPUSH {key} {key}", LISTS),
+    Command("RPOPLPUSH", "RPOPLPUSH {key} {key}", LISTS, is_rebuilt=True),
     Command("RPUSH, new key", "RPUSH {fresh} {value}", NOTHING),
     Command("RPUSH (10), new key", "RPUSH {fresh}" + " {value}" * 10, NOTHING, commands=30_000),
     Command("RPUSHX", "RPUSHX {key} {value}", LISTS, is_rebuilt=True),
+)
+
+HASH_COMMANDS = (
+    Command("HDEL", "HDEL {each} field:0004", HASHES),
+    Command("HEXISTS", "HEXISTS {key} field:0007", HASHES),
+    Command("HEXPIRE", "HEXPIRE {key} {seconds} FIELDS 1 field:0003", HASHES, is_rebuilt=True),
+    Command("HEXPIRE GT", "HEXPIRE {key} {seconds} GT FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HEXPIREAT", "HEXPIREAT {key} 33177117420 FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HEXPIRETIME", "HEXPIRETIME {key} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HGET, missing", "HGET {key} {value}", HASHES),
+    Command("HGETDEL", "HGETDEL {each} FIELDS 1 field:0003", HASHES),
+    Command("HGETEX", "HGETEX {key} FIELDS 1 field:0003", HASHES),
+    Command("HGETEX EX", "HGETEX {key} EX {seconds} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HGETEX PERSIST", "HGETEX {each} PERSIST FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HINCRBY", "HINCRBY {key} count 7", COUNTS),
+    Command("HINCRBYFLOAT", "HINCRBYFLOAT {key} count 0.5", COUNTS),
+    Command("HKEYS", "HKEYS {key}", HASHES),
+    Command("HLEN", "HLEN {key}", HASHES),
+    Command("HMGET (3)", "HMGET {key} field:0001 field:0009 {value}", HASHES),
+    Command("HMSET (10), new key", f"HMSET {{fresh}} {FIELDS}", NOTHING, commands=30_000),
+    Command("HPERSIST", "HPERSIST {each} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HPEXPIRE", "HPEXPIRE {key} 10000000 FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HPEXPIREAT", "HPEXPIREAT {key} 33177117420000 FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HPEXPIRETIME", "HPEXPIRETIME {key} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HPTTL", "HPTTL {key} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HRANDFIELD", "HRANDFIELD {key}", HASHES),
+    Command("HRANDFIELD (3)", "HRANDFIELD {key} 3 WITHVALUES", HASHES),
+    Command("HRANDFIELD (3), repeating", "HRANDFIELD {key} -3", HASHES),
+    Command("HSCAN", "HSCAN {key} 0", HASHES),
+    Command("HSCAN NOVALUES", "HSCAN {key} 0 NOVALUES", HASHES),
+    Command("HSET, new key", "HSET {fresh} field:0000 {value}", NOTHING),
+    Command("HSET (10), new key", f"HSET {{fresh}} {FIELDS}", NOTHING, commands=30_000),
+    Command("HSET, there", "HSET {key} field:0005 {value}", HASHES),
+    Command("HSETEX", "HSETEX {key} FIELDS 1 field:0003 {value}", HASHES),
+    Command("HSETEX EX", "HSETEX {key} EX {seconds} FIELDS 1 field:0003 {value}", TIMED_HASHES),
+    Command("HSETNX, new", "HSETNX {fresh} field:0003 {value}", NOTHING),
+    Command("HSETNX, there", "HSETNX {key} field:0003 {value}", HASHES),
+    Command("HSTRLEN", "HSTRLEN {key} field:0003", HASHES),
+    Command("HTTL", "HTTL {key} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HVALS", "HVALS {key}", HASHES),
 )
 
 SET_COMMANDS = (
@@ -282,6 +364,9 @@ SET_COMMANDS = (
 )
 
 ZSET_COMMANDS = (
+    Command("BZMPOP", "BZMPOP 1 1 {each} MIN", ZSETS),
+    Command("BZPOPMAX", "BZPOPMAX {each} 1", ZSETS),
+    Command("BZPOPMIN", "BZPOPMIN {each} 1", ZSETS),
     Command("ZADD, new key", "ZADD {fresh} 1 {value}", NOTHING),
     Command("ZADD (10), new key", f"ZADD {{fresh}} {SCORED}", NOTHING, commands=30_000),
     Command("ZADD, there", "ZADD {key} {number} member:005", ZSETS, is_rebuilt=True),
@@ -295,6 +380,7 @@ ZSET_COMMANDS = (
     Command("ZINTERSTORE", "ZINTERSTORE d 2 {key} other", TWO_ZSETS),
     Command("ZLEXCOUNT", "ZLEXCOUNT {key} - +", ZSETS),
     Command("ZMPOP", "ZMPOP 1 {each} MIN", ZSETS),
+    Command("ZMPOP (3)", "ZMPOP 1 {each} MAX COUNT 3", ZSETS),
     Command("ZMSCORE (3)", "ZMSCORE {key} member:001 member:009 {value}", ZSETS),
     Command("ZPOPMAX", "ZPOPMAX {each}", ZSETS),
     Command("ZPOPMIN (3)", "ZPOPMIN {each} 3", ZSETS),
@@ -303,13 +389,17 @@ ZSET_COMMANDS = (
     Command("ZRANGE, by name", "ZRANGE {key} - + BYLEX", ZSETS),
     Command("ZRANGE, by score", "ZRANGE {key} 2 7 BYSCORE", ZSETS),
     Command("ZRANGE, with scores", "ZRANGE {key} 0 9 WITHSCORES", ZSETS),
+    Command("ZRANGEBYLEX", "ZRANGEBYLEX {key} - +", ZSETS),
     Command("ZRANGEBYSCORE", "ZRANGEBYSCORE {key} 2 7", ZSETS),
     Command("ZRANGESTORE", "ZRANGESTORE d {key} 0 9", ZSETS),
     Command("ZRANK", "ZRANK {key} member:007", ZSETS),
     Command("ZREM", "ZREM {each} member:004", ZSETS),
+    Command("ZREMRANGEBYLEX", "ZREMRANGEBYLEX {each} [member:002 [member:004", ZSETS),
     Command("ZREMRANGEBYRANK", "ZREMRANGEBYRANK {each} 2 4", ZSETS),
     Command("ZREMRANGEBYSCORE", "ZREMRANGEBYSCORE {each} 2 4", ZSETS),
     Command("ZREVRANGE", "ZREVRANGE {key} 0 9", ZSETS),
+    Command("ZREVRANGEBYLEX", "ZREVRANGEBYLEX {key} + -", ZSETS),
+    Command("ZREVRANGEBYSCORE", "ZREVRANGEBYSCORE {key} 7 2", ZSETS),
     Command("ZREVRANK", "ZREVRANK {key} member:007", ZSETS),
     Command("ZSCAN", "ZSCAN {key} 0", ZSETS),
     Command("ZSCORE", "ZSCORE {key} member:007", ZSETS),
@@ -352,7 +442,11 @@ STREAM_COMMANDS = (
     Command("XPENDING", "XPENDING {key} g", PENDING, keys=20_000),
     Command("XPENDING, range", "XPENDING {key} g - + 10", PENDING, keys=20_000),
     Command("XRANGE (10)", "XRANGE {key} - +", ENTRIES, keys=20_000),
+    Command("XREAD", "XREAD BLOCK 1000 STREAMS {key} 9-1", ENTRIES, keys=20_000),
     Command("XREAD (10)", "XREAD COUNT 10 STREAMS {key} 0", ENTRIES, keys=20_000),
+    Command(
+        "XREADGROUP", "XREADGROUP GROUP g c COUNT 1 BLOCK 9 STREAMS {each} >", GROUP, 20_000, 20_000
+    ),
     Command("XREADGROUP (10)", "XREADGROUP GROUP g c STREAMS {each} >", GROUP, 20_000, 20_000),
     Command("XREADGROUP, history", "XREADGROUP GROUP g c STREAMS {key} 0", PENDING, 20_000, 40_000),
     Command("XREVRANGE (10)", "XREVRANGE {key} + -", ENTRIES, keys=20_000),
@@ -368,6 +462,7 @@ FAMILIES = {
     "Bloom filters": BLOOM_COMMANDS,
     "Keys": KEY_COMMANDS,
     "Lists": LIST_COMMANDS,
+    "Hashes": HASH_COMMANDS,
     "Sets": SET_COMMANDS,
     "Sorted sets": ZSET_COMMANDS,
     "Streams": STREAM_COMMANDS,

@@ -246,17 +246,21 @@ def reply_parser(client: Client, replies: int) -> Drain:
 def fill(client: Client, template: Template, start: int, stop: int) -> None:
     """Run a setup template for the keys `start` to `stop`, both multiples of `FILL_BATCH`.
 
-    Its replies have one line each. At most two batches are under way: enough to keep the server
-    busy, too few to make another client wait. The first reply is looked at; an error is raised.
+    Its replies have the same number of lines each. At most two batches are under way: enough to
+    keep the server busy, too few to make another client wait. The first request goes alone, and its
+    reply is looked at; an error is raised.
     """
-    lines_per_reply(client, next(template.expand(start, start + 1, stop)))
+    first = next(template.expand(start, start + 1, stop))
+    lines = lines_per_reply(client, first)
     receive = client.socket.recv_into
     buffer = bytearray(CHUNK)
-    owed = 0
+    owed = -lines
+    sent = len(first)
     for batch in fill_batches(template, start, stop):
-        client.socket.sendall(batch)
-        owed += FILL_BATCH
-        while owed > FILL_BATCH:
+        client.socket.sendall(batch[sent:])
+        sent = 0
+        owed += lines * FILL_BATCH
+        while owed > lines * FILL_BATCH:
             owed -= buffer.count(b"\n", 0, receive(buffer))
     while owed > 0:
         owed -= buffer.count(b"\n", 0, receive(buffer))

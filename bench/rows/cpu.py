@@ -54,9 +54,9 @@ class Contest:
 
         The request tried is the one after the last, so that it uses up nothing that is measured.
         """
-        self.rebuild(server)
         probe = next(self.request.expand(self.count, self.count + 1, self.command.keys))
         try:
+            self.rebuild(server)
             self.lines[server.name] = lines_per_reply(server.control, probe)
         except ErrorReply:
             return False

@@ -21,6 +21,8 @@ from bench.servers import Server
 
 SIZES = [500_000 + step * 500 // 7 * 1000 for step in range(8)]
 VALUES = {10: Limit(0.7), 64: Limit(0.8), 1024: Limit(0.98)}
+HASHES = {5: Limit(0.75), 20: Limit(0.9)}
+FIELD, FIELD_OF_MANY = "field:{:04} xxxxxxxxxx", "{member} xxxxxxxxxx"
 KEYS_DELETED_FROM = 1_000_000
 KEYS_LEFT = 100_000
 KEYS_JUDGED = 1_000_000
@@ -64,16 +66,16 @@ def growth_per_key(
     return figures
 
 
-def misjudged(lab: Lab, template: Template) -> dict[str, Sample]:
+def misjudged(lab: Lab, template: Template, count: int) -> dict[str, Sample]:
     """Measure by how much the growth of `used_memory` differs from that of the resident set.
 
-    In per cent of the latter, at a million keys.
+    In per cent of the latter, after so many requests.
     """
     samples: dict[str, Sample] = {}
     for program in lab.programs:
         with Server(program) as server:
             empty = server.resident_bytes(), used_memory(server)
-            fill(server.control, template, 0, lab.scaled(KEYS_JUDGED))
+            fill(server.control, template, 0, lab.scaled(count))
             time.sleep(lab.seconds(0.5, 0.05))
             grown, believed = server.resident_bytes() - empty[0], used_memory(server) - empty[1]
         samples[program.name] = Sample(100 * abs(believed / grown - 1))
@@ -156,21 +158,34 @@ def bytes_per_entry(lab: Lab) -> dict[str, Sample]:
     return samples
 
 
-def judged_row(name: str, title: str, request: str) -> Row:
+def judged_row(name: str, title: str, request: str, count: int) -> Row:
     """Make a row of what a server believes of its memory."""
     return Row(
         name=f"memory.judged.{name}",
-        title=f"used_memory against growth of the resident set, 1 M keys, {title}",
+        title=f"used_memory against growth of the resident set, {title}",
         section="What a server believes of its memory: how far off",
         unit="%",
         limit=Limit(10, relative=False),
-        measure=lambda lab: misjudged(lab, Template(request)),
+        measure=lambda lab: misjudged(lab, Template(request), count),
     )
 
 
+FIELDS = " ".join(f"field:{number:03} xxxxxxxxxx" for number in range(10))
+
+#: A million small keys, a million elements in keys of ten, and a million in one value.
 JUDGED = (
-    ("string", "values of 10", "SET {each} xxxxxxxxxx"),
-    ("deadline", "values of 10, a deadline each", "SET {each} xxxxxxxxxx EX {seconds}"),
+    ("string", "1 M keys, values of 10", "SET {each} xxxxxxxxxx", KEYS_JUDGED),
+    ("deadline", "1 M keys, a deadline each", "SET {each} xxxxxxxxxx EX {seconds}", KEYS_JUDGED),
+    ("small-list", "lists of 10", f"RPUSH {{each}} {TEN}", KEYS_JUDGED // 10),
+    ("small-set", "sets of 10", f"SADD {{each}} {TEN}", KEYS_JUDGED // 10),
+    ("small-hash", "hashes of 10 fields", f"HSET {{each}} {FIELDS}", KEYS_JUDGED // 10),
+    ("small-zset", "sorted sets of 10", f"ZADD {{each}} {SCORED}", KEYS_JUDGED // 10),
+    ("small-stream", "streams of one entry", "XADD {each} * name {value}", KEYS_JUDGED // 10),
+    ("list", "a list of 1 M", "RPUSH l {member}", KEYS_JUDGED),
+    ("set", "a set of 1 M", "SADD s {member}", KEYS_JUDGED),
+    ("hash", "a hash of 1 M fields", "HSET h {member} {value}", KEYS_JUDGED),
+    ("zset", "a sorted set of 1 M", "ZADD z {number} {member}", KEYS_JUDGED),
+    ("stream", "a stream of 1 M", "XADD x * name {value} value {value}", KEYS_JUDGED),
 )
 
 
@@ -209,7 +224,17 @@ ROWS = (
         Limit(0.65),
         "SET {each} xxxxxxxxxx EX {seconds}",
     ),
-    *(judged_row(name, title, request) for name, title, request in JUDGED),
+    *(judged_row(*facts) for facts in JUDGED),
+    *(
+        key_row(
+            f"hash{count}",
+            f"hashes of {count} fields and values of 10",
+            limit,
+            f"HSET {{each}} {' '.join(FIELD.format(number) for number in range(count))}",
+        )
+        for count, limit in HASHES.items()
+    ),
+    element_row("hash", "a hash, values of 10", Limit(0.6), f"HSET h {FIELD_OF_MANY}", "HLEN", "h"),
     key_row("set", "sets of 10 members of 10", Limit(0.85), f"SADD {{each}} {TEN}"),
     element_row("set", "a set", Limit(0.75), "SADD s {member}", "SCARD", "s"),
     element_row("list", "a list", Limit(1.0), "RPUSH l {member}", "LLEN", "l"),

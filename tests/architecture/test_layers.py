@@ -27,6 +27,7 @@ MAP = """
     core.hashing core.wheel
     core.resp
     core.transaction
+    core.channels
     core.segment
     core.walk
     core.table

@@ -31,6 +31,10 @@ NOT_PROPAGATED = (
 READS_WITHOUT = {
     "getex": {b"ex", b"px", b"exat", b"pxat", b"persist"},
     "bitfield": {b"set", b"incrby"},
+    "hgetex": {b"ex", b"px", b"exat", b"pxat", b"persist"},
+    "sort": {b"store"},
+    "georadius": {b"store", b"storedist"},
+    "georadiusbymember": {b"store", b"storedist"},
 }
 REFUSED = (
     b"-READONLY Server is in emergency read-only mode due to a critical propagation failure.\r\n"

@@ -14,8 +14,7 @@ from spineldb.core.keyspace import Database, Keyspace
 from spineldb.core.session import SessionFlag
 from spineldb.engine.command import CommandTable, Family
 from spineldb.engine.gates import compiled_table
-
-EVERY_EVENT = (1 << 17) - 1
+from tests.support.events import heard, listening
 
 
 class Bench:
@@ -24,9 +23,7 @@ class Bench:
     def __init__(self, *families: Family, protocol: int = 2) -> None:
         self.keyspace = Keyspace(seed=bytes(16))
         self.effects = Effects(self.keyspace)
-        self.events: list[tuple[str, bytes]] = []
-        self.effects.event_mask = EVERY_EVENT
-        self.effects.on_event = self._on_event
+        self._listener = listening(self.effects)
         self.sink = RecordingSink()
         self.effects.add_sink(self.sink)
         self.dispatcher = Dispatcher(self.effects, Call(self.effects))
@@ -35,8 +32,9 @@ class Bench:
         self.client.mark(SessionFlag.AUTHENTICATED)
         self.client.protocol = protocol
 
-    def _on_event(self, _db: int, _kind: int, event: bytes, key: bytes) -> None:
-        self.events.append((event.decode(), key))
+    def told(self) -> list[tuple[str, bytes]]:
+        """Return the keyspace events since the last call."""
+        return [(event, key) for _, event, key in heard(self._listener)]
 
     @property
     def db(self) -> Database:
@@ -50,11 +48,6 @@ class Bench:
         reply = decoder.next()
         assert reply is not INCOMPLETE
         return reply
-
-    def told(self) -> list[tuple[str, bytes]]:
-        """Return the keyspace events since the last call."""
-        events, self.events = self.events, []
-        return events
 
     def propagated(self) -> list[list[bytes]]:
         """Return the requests of the effect stream since the last call, SELECT left out."""

@@ -11,11 +11,10 @@ from spineldb.core.effects import RecordingSink
 from spineldb.core.keyspace import Database
 from spineldb.core.strings import get
 from spineldb.server.composition import compose
+from tests.support.events import heard, listening
 
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
-EVERY_EVENT = (1 << 17) - 1
-
 Contents = dict[int, dict[bytes, tuple[bytes, int]]]
 
 
@@ -29,7 +28,6 @@ class Composed:
         self.effects = self.engine.effects
         self.dispatcher = self.engine.dispatcher
         self.client = Network(self.dispatcher).connect("127.0.0.1:1")
-        self.events: list[tuple[int, str, bytes]] = []
         self.sink = RecordingSink()
         self.effects.add_sink(self.sink)
         self.now_ms = START_MS
@@ -59,16 +57,11 @@ class Composed:
 
     def listen(self) -> None:
         """Have all keyspace events kept."""
-        self.effects.event_mask = EVERY_EVENT
-        self.effects.on_event = self._on_event
-
-    def _on_event(self, db: int, _class: int, event: bytes, key: bytes) -> None:
-        self.events.append((db, event.decode(), key))
+        self._listener = listening(self.effects)
 
     def told(self) -> list[tuple[int, str, bytes]]:
         """Return the keyspace events since the last call."""
-        events, self.events = self.events, []
-        return events
+        return heard(self._listener)
 
     def propagated(self) -> list[bytes]:
         """Return the requests of the effect stream since the last call, each as one line."""

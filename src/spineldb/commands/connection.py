@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from spineldb import errors
 from spineldb.core import hot_connection, hot_transactions
-from spineldb.core.dispatch import Gate
 from spineldb.core.session import Session, SessionFlag
 from spineldb.engine import arguments as read
 from spineldb.engine.client_names import check_name
@@ -82,6 +81,7 @@ def hello(ctx: Context, *arguments: bytes) -> Reply | Outside:
     if name is not None:
         session.name = name or None
     session.protocol = version
+    ctx.engine.pubsub.restrict(session)
     return {
         b"server": SERVER_NAME,
         b"version": REDIS_VERSION.encode(),
@@ -172,9 +172,9 @@ def reset(ctx: Context) -> str:
         on=False,
     )
     hot_transactions.discard(session)
+    ctx.engine.pubsub.forget(session)
     session.db = 0
     session.protocol = 2
     session.name = None
-    ctx.engine.dispatcher.open_gate(session, Gate.GATE_PUBSUB, asked=False)
     ctx.engine.clients.log_out(session)
     return "RESET"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spineldb import errors
-from spineldb.core import hot_keys
+from spineldb.core import hot_keys, hot_sort
 from spineldb.engine.command import (
     ACCESS,
     DELETE,
@@ -21,6 +21,7 @@ from spineldb.engine.command import (
     Category,
     Family,
 )
+from spineldb.engine.keyspecs import Keys, Unknown, sort_keys
 
 if TYPE_CHECKING:
     from spineldb.engine.context import Context
@@ -271,6 +272,56 @@ def copy(source: bytes, destination: bytes, *options: bytes) -> int:
 )
 def move(key: bytes, db: bytes) -> int:
     """Move a key to another database, if it has none of that name. O(1)."""
+
+
+# What values hold, in order.
+
+_KINDS = Category.LIST | Category.SET | Category.SORTEDSET | Category.DANGEROUS
+_ORDER = (
+    "[BY by-pattern:pattern#1{pattern}] [LIMIT <limit: offset:integer count:integer>] "
+    "[GET get-pattern:pattern#1{pattern} [GET get-pattern ...]] [order: ASC | DESC] "
+    "[ALPHA{sorting}]"
+)
+
+
+@family.compiled(
+    f"SORT key {_ORDER} [STORE destination:key#2]",
+    WRITE | DENYOOM,
+    hot_sort.SORT_BODY,
+    since="1.0.0",
+    key=(RO | ACCESS, RO | ACCESS, OW | UPDATE),
+    keys=(Keys(1), Unknown(), Unknown()),
+    extract=sort_keys,
+    categories=_KINDS,
+    without=Category.KEYSPACE,
+)
+def sort(key: bytes, *options: bytes) -> list[bytes | None] | int:
+    """Return the elements of a list, set or sorted set in order, or store them in a list.
+
+    They are sorted as numbers, or with ALPHA as bytes. BY sorts by what other keys hold, whose
+    names are made from a pattern, in which the element takes the place of `*`; behind `->` it names
+    a field of a hash. A pattern without `*` has nothing sorted. GET returns what other keys hold in
+    place of the elements, and `#` means the element itself. LIMIT skips `offset` of the result and
+    ends after `count`. STORE returns how many elements were stored.
+
+    O(N+M*log(M)): N elements, M of the result. Without BY and GET no other key is looked at.
+    """
+
+
+@family.compiled(
+    f"SORT_RO key {_ORDER}",
+    READONLY,
+    hot_sort.SORT_RO_BODY,
+    since="7.0.0",
+    keys=(Keys(1), Unknown()),
+    categories=_KINDS,
+    without=Category.KEYSPACE,
+)
+def sort_ro(key: bytes, *options: bytes) -> list[bytes | None]:
+    """Return the elements of a list, set or sorted set in order; SORT without STORE.
+
+    O(N+M*log(M)): N elements, M of the result.
+    """
 
 
 # What the server knows of a value.

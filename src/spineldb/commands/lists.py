@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spineldb import errors
 from spineldb.core import hot_lists
 from spineldb.core.entry import Kind
 from spineldb.engine import arguments
-from spineldb.engine.arguments import Options
 from spineldb.engine.command import (
     ACCESS,
     BLOCKING,
@@ -270,130 +268,101 @@ def ltrim(key: bytes, start: bytes, stop: bytes) -> str:
     """Remove all elements but those between two indexes, both included. O(N) in those removed."""
 
 
-# Waiting.
+# Waiting. What can be done at once is done by the core; these functions are called when it finds
+# nothing, or cannot read the timeout.
 
 
 @family.command(
     "BLPOP key [key ...] timeout:double",
     WRITE | BLOCKING,
+    quick=hot_lists.BLPOP_BODY,
     since="2.0.0",
     keys=Keys(1, -2),
     key=ACCESS | DELETE,
     history=(DOUBLE,),
 )
-def blpop(ctx: Context, *words: bytes) -> Reply | Wait:
+def blpop(ctx: Context, *words: bytes) -> Wait:
     """Remove and return the first element of the first list that exists, waiting for one if needed.
 
     Returns its key and the element; null after `timeout` seconds, 0 being for ever. Propagated as
     LPOP. O(N) in the keys given.
     """
-    return _pop(ctx, words, left=True)
+    return _wait(ctx, words[:-1], words[-1])
 
 
 @family.command(
     "BRPOP key [key ...] timeout:double",
     WRITE | BLOCKING,
+    quick=hot_lists.BRPOP_BODY,
     since="2.0.0",
     keys=Keys(1, -2),
     key=ACCESS | DELETE,
     history=(DOUBLE,),
 )
-def brpop(ctx: Context, *words: bytes) -> Reply | Wait:
+def brpop(ctx: Context, *words: bytes) -> Wait:
     """Remove and return the last element of the first list that exists, waiting for one if needed.
 
     Returns its key and the element; null after `timeout` seconds, 0 being for ever. Propagated as
     RPOP. O(N) in the keys given.
     """
-    return _pop(ctx, words, left=False)
-
-
-def _pop(ctx: Context, words: tuple[bytes, ...], *, left: bool) -> Reply | Wait:
-    keys = words[:-1]
-    seconds = arguments.timeout(words[-1])
-    popped = hot_lists.pop_first(ctx, keys, left)
-    if popped is None:
-        return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.LIST)
-    return popped
+    return _wait(ctx, words[:-1], words[-1])
 
 
 @family.command(
     "BLMPOP timeout:double numkeys:integer key [key ...] <where: LEFT | RIGHT> "
     "[COUNT count:integer]",
     WRITE | BLOCKING,
+    quick=hot_lists.BLMPOP_BODY,
     since="7.0.0",
     keys=Counted(2),
     key=ACCESS | DELETE,
 )
-def blmpop(ctx: Context, timeout: bytes, numkeys: bytes, *words: bytes) -> Reply | Wait:
+def blmpop(ctx: Context, timeout: bytes, numkeys: bytes, *words: bytes) -> Wait:
     """Remove elements from an end of the first list that exists, waiting for one if needed.
 
     Returns its key and the elements; null after `timeout` seconds, 0 being for ever. Propagated as
     LPOP or RPOP of that key with a count. O(N+M) in the keys given and the elements removed.
     """
-    options = Options(words)
-    keys = options.words(arguments.counted(numkeys, errors.NumkeysNotPositive))
-    left = _side(options.word())
-    count = 1
-    if options:
-        if options.keyword() != b"COUNT":
-            raise errors.Syntax
-        count = arguments.counted(options.word(), errors.CountNotPositive)
-        if options:
-            raise errors.Syntax
-    seconds = arguments.timeout(timeout)
-    popped = hot_lists.pop_first(ctx, tuple(keys), left, count)
-    if popped is None:
-        return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.LIST)
-    return popped
+    return _wait(ctx, words[: int(numkeys)], timeout)
 
 
 @family.command(
     "BLMOVE source:key destination:key <wherefrom: LEFT | RIGHT> <whereto: LEFT | RIGHT> "
     "timeout:double",
     WRITE | DENYOOM | BLOCKING,
+    quick=hot_lists.BLMOVE_BODY,
     since="6.2.0",
     key=(ACCESS | DELETE, INSERT),
 )
-def blmove(ctx: Context, *words: bytes) -> Reply | Wait:
+def blmove(ctx: Context, *words: bytes) -> Wait:
     """Move an element from an end of one list to an end of another, waiting for one if needed.
 
     Returns the element; null after `timeout` seconds, 0 being for ever. Propagated as LMOVE. O(1).
     """
-    source, destination, wherefrom, whereto, timeout = words
-    from_left, to_left = _side(wherefrom), _side(whereto)
-    seconds = arguments.timeout(timeout)
-    element = hot_lists.move_first(ctx, source, destination, from_left, to_left)
-    if element is None:
-        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST, at_once=None)
-    ctx.propagate(b"LMOVE", source, destination, wherefrom, whereto)
-    return element
+    return _wait(ctx, words[:1], words[-1], at_once=None)
 
 
 @family.command(
     "BRPOPLPUSH source:key destination:key timeout:double",
     WRITE | DENYOOM | BLOCKING,
+    quick=hot_lists.BRPOPLPUSH_BODY,
     since="2.2.0",
     key=(ACCESS | DELETE, INSERT),
     history=(DOUBLE,),
     deprecated=Deprecation("6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments"),
 )
-def brpoplpush(ctx: Context, source: bytes, destination: bytes, timeout: bytes) -> Reply | Wait:
+def brpoplpush(ctx: Context, source: bytes, destination: bytes, timeout: bytes) -> Wait:
     """Move the last element of a list to the head of another, waiting for one if needed.
 
     Returns the element; null after `timeout` seconds, 0 being for ever. Propagated as RPOPLPUSH.
     O(1).
     """
-    seconds = arguments.timeout(timeout)
-    element = hot_lists.move_first(ctx, source, destination, False, True)
-    if element is None:
-        return ctx.wait([source], seconds, NULL_ARRAY, kind=Kind.LIST, at_once=None)
-    ctx.propagate(b"RPOPLPUSH", source, destination)
-    return element
+    del destination
+    return _wait(ctx, (source,), timeout, at_once=None)
 
 
-def _side(word: bytes) -> bool:
-    """Read LEFT (True) or RIGHT."""
-    side = word.upper()
-    if side not in {b"LEFT", b"RIGHT"}:
-        raise errors.Syntax
-    return side == b"LEFT"
+def _wait(
+    ctx: Context, keys: tuple[bytes, ...], timeout: bytes, at_once: Reply = NULL_ARRAY
+) -> Wait:
+    """Wait for a list under one of the keys: the core has found none."""
+    return ctx.wait(keys, arguments.timeout(timeout), NULL_ARRAY, kind=Kind.LIST, at_once=at_once)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spineldb.core import hot_groups, hot_streams
-from spineldb.core.call import NO_REPLY, Deferred
 from spineldb.core.entry import Kind
 from spineldb.engine.command import (
     ACCESS,
@@ -157,60 +155,48 @@ def xsetid(key: bytes, last_id: bytes, *words: bytes) -> str:
     "XREAD [COUNT count:integer] [BLOCK milliseconds:integer] STREAMS "
     "<streams: key [key ...] id [id ...]>",
     READONLY | BLOCKING,
+    quick=hot_streams.XREAD_BODY,
     since="5.0.0",
     keys=After("STREAMS", 1, -1, 2),
     key=ACCESS,
 )
-def xread(ctx: Context, *words: bytes) -> Reply | Deferred:
+def xread(ctx: Context, *words: bytes) -> Wait:
     """Return entries of streams after an id each, waiting for one if asked to.
 
     `$` stands for the last id at the time of the request, `+` for the last entry. Streams without
     news are left out. O(N) in the entries returned.
     """
-    return _read(ctx, b"XREAD", words, grouped=False)
+    return _wait(ctx, b"XREAD", words)
 
 
 @family.command(
     "XREADGROUP GROUP <group-block: group consumer> [COUNT count:integer] "
     "[BLOCK milliseconds:integer] [NOACK] STREAMS <streams: key [key ...] id [id ...]>",
     WRITE | BLOCKING,
+    quick=hot_streams.XREADGROUP_BODY,
     since="5.0.0",
     keys=After("STREAMS", 4, -1, 2),
     key=RO | ACCESS,
 )
-def xreadgroup(ctx: Context, *words: bytes) -> Reply | Deferred:
+def xreadgroup(ctx: Context, *words: bytes) -> Wait:
     """Return entries that no consumer of the group has got, and note who got them.
 
     `>` asks for new entries; an id for those after it that this consumer has not acknowledged.
     What is propagated is what was delivered. O(N) in the entries returned.
     """
-    return _read(ctx, b"XREADGROUP", words, grouped=True)
+    return _wait(ctx, b"XREADGROUP", words)
 
 
-def _read(
-    ctx: Context, name: bytes, words: tuple[bytes, ...], *, grouped: bool
-) -> Reply | Deferred:
-    nothing = hot_streams.read(ctx, grouped, words)
-    if nothing is None:
-        return NO_REPLY  # the core has written the reply
-    milliseconds, keys, ids = nothing
-    if milliseconds is None:
-        return NULL_ARRAY
-    return _wait(ctx, name, words, milliseconds, (keys, ids))
+def _wait(ctx: Context, name: bytes, words: tuple[bytes, ...]) -> Wait:
+    """Wait for one of the keys, since the core found nothing to read.
 
-
-def _wait(
-    ctx: Context,
-    name: bytes,
-    words: Sequence[bytes],
-    milliseconds: int,
-    streams: tuple[list[bytes], list[bytes]],
-) -> Wait:
-    """Wait for one of the keys; the ids are those that `$` meant when the client asked."""
-    keys, ids = streams
+    The ids of the re-run are those that `$` meant when the client asked.
+    """
+    grouped = name == b"XREADGROUP"
+    milliseconds, keys, ids = hot_streams.awaited(ctx, grouped)
     again = [name, *words[: len(words) - len(ids)], *ids]
     # XREADGROUP must also answer when its group, and so its key, has gone.
-    kind = Kind.STREAM if name == b"XREAD" else None
+    kind = None if grouped else Kind.STREAM
     return ctx.wait(keys, milliseconds / 1000, NULL_ARRAY, again, kind=kind)
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spineldb import errors
 from spineldb.core import hot_zset_algebra, hot_zset_ranges, hot_zsets
 from spineldb.core.entry import Kind
-from spineldb.core.zsets import SortedSet
 from spineldb.engine import arguments
-from spineldb.engine.arguments import Options
 from spineldb.engine.command import (
     ACCESS,
     BLOCKING,
@@ -332,97 +329,60 @@ def zmpop(numkeys: bytes, *keys_and_options: bytes) -> Reply:
     """Pop members of the first sorted set that is not empty. O(K + M log N)."""
 
 
-def pop(ctx: Context, key: bytes, count: int, *, greatest: bool) -> list[tuple[bytes, float]]:
-    """Pop members, say so and have the pop propagated; empty without such a key."""
-    found = ctx.db.find(key, SortedSet)
-    if found is None:
-        return []
-    popped = found.pop(count, greatest)
-    name = "zpopmax" if greatest else "zpopmin"
-    ctx.changed(key, name, len(popped))
-    size = () if count == 1 else (b"%d" % len(popped),)
-    ctx.propagate(name.upper().encode(), key, *size)
-    return popped
+# What can be popped at once the core pops; these functions are called when it finds nothing, or
+# cannot read the timeout.
 
 
-def pop_one(ctx: Context, words: tuple[bytes, ...], *, greatest: bool) -> Reply | Wait:
-    """Do what BZPOPMIN and BZPOPMAX have in common."""
-    *keys, raw = words
-    seconds = arguments.timeout(raw)
-    for key in keys:
-        for member, score in pop(ctx, key, 1, greatest=greatest):
-            return [key, member, score]
-    return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.ZSET)
+def wait(ctx: Context, keys: tuple[bytes, ...], timeout: bytes) -> Wait:
+    """Wait for a sorted set under one of the keys: the core has found none."""
+    return ctx.wait(keys, arguments.timeout(timeout), NULL_ARRAY, kind=Kind.ZSET)
 
 
 @family.command(
     "BZPOPMIN key [key ...] timeout:double",
     WRITE | BLOCKING | FAST,
+    quick=hot_zsets.BZPOPMIN_BODY,
     since="5.0.0",
     key=POPPED,
     history=FRACTIONS,
 )
-def bzpopmin(ctx: Context, *keys_and_timeout: bytes) -> Reply | Wait:
+def bzpopmin(ctx: Context, *keys_and_timeout: bytes) -> Wait:
     """Pop the member with the lowest score of the first sorted set, waiting for one if needed.
 
     Returns key, member and score. O(log N).
     """
-    return pop_one(ctx, keys_and_timeout, greatest=False)
+    return wait(ctx, keys_and_timeout[:-1], keys_and_timeout[-1])
 
 
 @family.command(
     "BZPOPMAX key [key ...] timeout:double",
     WRITE | BLOCKING | FAST,
+    quick=hot_zsets.BZPOPMAX_BODY,
     since="5.0.0",
     key=POPPED,
     history=FRACTIONS,
 )
-def bzpopmax(ctx: Context, *keys_and_timeout: bytes) -> Reply | Wait:
+def bzpopmax(ctx: Context, *keys_and_timeout: bytes) -> Wait:
     """Pop the member with the highest score of the first sorted set, waiting for one if needed.
 
     Returns key, member and score. O(log N).
     """
-    return pop_one(ctx, keys_and_timeout, greatest=True)
-
-
-def number_of(raw: bytes, error: type[errors.CommandError]) -> int:
-    """Read an integer that is not less than 1."""
-    try:
-        value = arguments.integer(raw)
-    except errors.NotInteger:
-        raise error from None
-    if value < 1:
-        raise error
-    return value
+    return wait(ctx, keys_and_timeout[:-1], keys_and_timeout[-1])
 
 
 @family.command(
     "BZMPOP timeout:double numkeys:integer key [key ...] <where: MIN | MAX> [COUNT count:integer]",
     WRITE | BLOCKING,
+    quick=hot_zsets.BZMPOP_BODY,
     since="7.0.0",
     key=POPPED,
 )
-def bzmpop(ctx: Context, timeout: bytes, numkeys: bytes, *rest: bytes) -> Reply | Wait:
+def bzmpop(ctx: Context, timeout: bytes, numkeys: bytes, *rest: bytes) -> Wait:
     """Pop members of the first sorted set that is not empty, waiting for one if needed.
 
     Returns the key and pairs of member and score. O(K + M log N) for K keys and M members.
     """
-    options = Options(rest)
-    keys = options.words(number_of(numkeys, errors.NumkeysNotPositive))
-    where = options.keyword()
-    if where not in {b"MIN", b"MAX"}:
-        raise errors.Syntax
-    count = None
-    while options:
-        if options.keyword() != b"COUNT" or count is not None:
-            raise errors.Syntax
-        count = number_of(options.word(), errors.CountNotPositive)
-    seconds = arguments.timeout(timeout)
-    for key in keys:
-        popped = pop(ctx, key, count or 1, greatest=where == b"MAX")
-        if popped:
-            return [key, [list(pair) for pair in popped]]
-    return ctx.wait(keys, seconds, NULL_ARRAY, kind=Kind.ZSET)
+    return wait(ctx, rest[: int(numkeys)], timeout)
 
 
 # Several sets.

@@ -124,7 +124,11 @@ class OutputLimitKind(Kind[OutputLimit]):
 
 
 class KeyspaceEvents(Kind[str]):
-    """Classes of keyspace events, kept in the order in which Redis prints them."""
+    """Classes of keyspace events: their letters, in the order in which Redis prints them.
+
+    Where all those of `A` are set, it stands for them; `n`, `o` and `c` beside it count, but are
+    not printed.
+    """
 
     __slots__ = ()
     expected = "letters of Ag$lshzxeKEtdmnoc"
@@ -133,11 +137,17 @@ class KeyspaceEvents(Kind[str]):
         given = set(text)
         if not given <= set(_EVENT_CLASSES) | set("AKEm"):
             raise Refused(errors.BAD_EVENTS)
-        if "A" in given or given >= _ALL_CLASSES:
-            classes = "A"
-        else:
-            classes = "".join(letter for letter in _EVENT_CLASSES if letter in given)
-        return classes + "".join(letter for letter in "KEm" if letter in given)
+        if "A" in given:
+            given |= _ALL_CLASSES
+        return "".join(letter for letter in _EVENT_CLASSES + "KEm" if letter in given)
+
+    def format(self, value: str) -> str:
+        if set(value) >= _ALL_CLASSES:
+            return "A" + "".join(letter for letter in "KEm" if letter in value)
+        return value
+
+    def encode(self, value: str) -> object:
+        return self.format(value)
 
     def decode(self, raw: Any) -> str:
         if not isinstance(raw, str):

@@ -55,7 +55,11 @@ cdef inline bint keyword(const Slice* word, const char* upper, size_t size) noex
             return False
     return True
 
-# A compiled body: writes the whole reply to `call.out`. `argv[0]` is the command's name.
+cdef enum:
+    UNANSWERED = -2              # by a body that has written nothing: the client may have to wait
+
+# A compiled body: writes the whole reply to `call.out`. `argv[0]` is the command's name. One that is
+# declared as `quick` may return UNANSWERED; the Python body then says what is waited for.
 ctypedef int (*BodyFunction)(Call call, Slice* argv, int argc) except -1
 
 cdef class Body:

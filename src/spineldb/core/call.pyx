@@ -83,8 +83,7 @@ cdef class Call:
             return entry
         self.misses += 1
         if self.effects.event_mask & EVENT_KEY_MISS:
-            self.effects.on_event(
-                self.db.index, EVENT_KEY_MISS, b"keymiss", key.data[:key.size])
+            self.effects.tell(self.db.index, EVENT_KEY_MISS, b"keymiss", key.data[:key.size])
         return NULL
 
     cdef uint8_t* read_first(self, Slice* key, Found* found) except? NULL:
@@ -123,7 +122,7 @@ cdef class Call:
         """Count one look-up for reading, and publish `keymiss` if nothing was found."""
         self.count_read(hit)
         if not hit and self.effects.event_mask & EVENT_KEY_MISS:
-            self.effects.on_event(self.db.index, EVENT_KEY_MISS, b"keymiss", key)
+            self.effects.tell(self.db.index, EVENT_KEY_MISS, b"keymiss", key)
 
     def count_read(self, bint hit) -> None:
         """Count one look-up for reading (keyspace_hits, keyspace_misses)."""

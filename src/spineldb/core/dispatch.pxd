@@ -48,8 +48,8 @@ cdef class Command:
     cdef readonly bint writes, skips_monitor, skips_slowlog
     cdef bint executes                       # EXEC: it runs what is queued, and answers for it
     cdef int words                           # of its name: 1, or 2 for a subcommand
-    cdef BodyFunction compiled               # NULL when `function` is a Python function
-    cdef object function
+    cdef BodyFunction compiled               # asked first; NULL when there is none
+    cdef object function                     # asked when that is, or has left it UNANSWERED
     cdef readonly int first_key              # 0: none (or not where a range can say)
     cdef readonly dict subcommands           # lower-case bytes -> Command; None without any
     # statistics (INFO commandstats, latencystats; LATENCY HISTOGRAM)

@@ -2,7 +2,7 @@ from collections.abc import Callable, Mapping
 from enum import IntFlag
 from typing import Any, Final, Self
 
-from spineldb.core.call import Call
+from spineldb.core.call import Body, Call
 from spineldb.core.commandlog import CommandLog
 from spineldb.core.effects import Effects
 from spineldb.core.eviction import Evictor
@@ -43,6 +43,7 @@ class Command:
         body: object,
         first_key: int = 0,
         subcommands: dict[bytes, Command] | None = None,
+        quick: Body | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...

@@ -7,7 +7,9 @@ misses. Then each runs to completion:
 1. *Gates.* Each command has a mask of the questions that concern it; each session and the server
    have masks of the questions that are open. Where they do not meet, which is nearly always, no
    question costs anything. Otherwise the gates are asked in their order, which clients can observe.
-2. *Body.* A function of C that writes its reply, or a Python function that returns it.
+2. *Body.* A function of C that writes its reply, or a Python function that returns it. A command
+   that may have to wait can have both: the first does what can be done at once, and only where it
+   leaves the request unanswered the second is called, which says what is waited for.
 3. *Effects.* What changed goes to the sinks before the reply can leave.
 
 A body that raises anything but a `CommandError` is our bug: `-ERR internal error`, or, if it had
@@ -27,7 +29,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
 from spineldb.clock cimport monotonic_ns, wall_ms
-from spineldb.core.call cimport Deferred
+from spineldb.core.call cimport UNANSWERED, Deferred
 from spineldb.core.commandlog cimport CommandLog, Measured, measured, request_bytes
 from spineldb.core.crash cimport running
 from spineldb.core.eviction cimport EXHAUSTED, Evictor
@@ -64,8 +66,8 @@ cdef class Command:
     """A command as the dispatcher runs it, with its statistics."""
 
     def __cinit__(self, str name, object declaration, int arity, uint32_t gates, object body,
-                  int first_key=0, dict subcommands=None):
-        cdef Body compiled
+                  int first_key=0, dict subcommands=None, Body quick=None):
+        cdef Body compiled = body if isinstance(body, Body) else quick
         self.name = name
         self.label = PyUnicode_AsUTF8(name)
         self.declaration = declaration
@@ -75,8 +77,7 @@ cdef class Command:
         self.subcommands = subcommands
         self.words = 2 if "|" in name else 1
         self.function = body
-        if isinstance(body, Body):
-            compiled = body
+        if compiled is not None:
             self.compiled = compiled.function
 
     def __dealloc__(self):
@@ -505,6 +506,7 @@ cdef class Dispatcher(Executor):
             self.effects.begin_within(session.db)
         else:
             self.effects.begin(session.db)
+            self.effects.channels.executing = <PyObject*>session
         self.within_dirty = dirty
         if context.command is not command:
             context.command = command
@@ -519,7 +521,8 @@ cdef class Dispatcher(Executor):
             if body is not None:
                 parked = self.interpret(context, command, request, body)
             elif command.compiled is not NULL:
-                command.compiled(context, request.argv, request.argc)
+                if command.compiled(context, request.argv, request.argc) == UNANSWERED:
+                    parked = self.interpret(context, command, request, command.function)
             else:
                 parked = self.interpret(context, command, request, command.function)
             if self.effects.dirty != self.within_dirty or self.effects.unit_commands or (
@@ -535,8 +538,12 @@ cdef class Dispatcher(Executor):
             self.last_ns = monotonic_ns()    # counted when it is answered
         else:
             self.finish(session, request, command, start, pieces)
-        if self.effects.ready and self.depth == 0:
-            self.hooks.ready(self.effects)
+        if self.depth == 0:
+            self.effects.channels.executing = NULL
+            if self.effects.channels.pushes:
+                self.effects.channels.flush()
+            if self.effects.ready:
+                self.hooks.ready(self.effects)
         return 0
 
     cdef int settle_effects(self, Request* request, bint changed) except -1:

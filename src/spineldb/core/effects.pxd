@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from spineldb.core.channels cimport Channels
 from spineldb.core.keyspace cimport Database, Found, Keyspace, Undertaker
 from spineldb.core.resp cimport Request, Slice
 
@@ -39,7 +40,7 @@ cdef class Effects(Undertaker):
     cdef readonly list ready                 # (database, key) that were written and are awaited
     cdef public int64_t awaited_keys         # entries of all `awaited` registries
     cdef public int event_mask               # EventClass bits somebody wants to hear of
-    cdef public object on_event              # called (database index, event class, event, key)
+    cdef readonly Channels channels          # where keyspace events and messages are published
     cdef public bint may_bury                # expired keys may be deleted (not on a replica)
     cdef public bint active_expiry           # DEBUG SET-ACTIVE-EXPIRE
     cdef public int fail_next                # fault injection: this many units cannot be prepared
@@ -62,6 +63,8 @@ cdef class Effects(Undertaker):
     cdef int changed(self, Database db, const char* key, size_t size, int event_class,
                      const char* event, int64_t count) except -1
     cdef int announce(self, Database db, bytes key, int event_class, bytes event) except -1
+    # Publish a keyspace event, where its class is asked for.
+    cdef int tell(self, int db, int event_class, bytes event, bytes key) except -1
     # A command begins in this database: a unit of its own.
     cdef inline void begin(self, int db) noexcept:
         self.home = self.unit_first = self.unit_db = self.base_db = db
@@ -92,8 +95,9 @@ cdef class Effects(Undertaker):
     cdef int feed(self, const char* data, size_t size) except -1
     cdef int expire_prefix(self, Database db, uint32_t prefix) except -1
 
-# Delete about `limit` fields of the hash that was looked up whose time has passed, propagate that
-# and have what remains looked at when it is due. True if more are due already. core/hashes, which
-# stands on this module, puts its function here.
+# Look at about `limit` fields of the hash that was looked up, delete those whose time has passed
+# and propagate that. True if more may be due: then the caller goes on, or pushes the key anew. Else
+# what remains will be looked at when it is due. core/hashes, which stands on this module, puts its
+# function here.
 ctypedef bint (*ExpireFields)(Effects effects, Database db, Found* found, int64_t limit) except -1
 cdef ExpireFields expire_fields

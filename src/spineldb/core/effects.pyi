@@ -1,7 +1,7 @@
-from collections.abc import Callable
 from enum import IntFlag
 from typing import Self
 
+from spineldb.core.channels import Channels
 from spineldb.core.keyspace import Database, Keyspace, Undertaker
 
 EVENT_CLASSES: dict[str, int]
@@ -36,7 +36,8 @@ class Effects(Undertaker):
     dirty: int
     awaited_keys: int
     event_mask: int
-    on_event: Callable[[int, int, bytes, bytes], None] | None
+    @property
+    def channels(self) -> Channels: ...
     may_bury: bool
     active_expiry: bool
     fail_next: int

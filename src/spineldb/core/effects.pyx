@@ -21,13 +21,13 @@ from spineldb.core.root cimport ValueType, value_types
 from spineldb.core.slab cimport Ref, at
 from spineldb.core.table cimport table_visit_prefix
 from spineldb.clock cimport monotonic_ns
-from spineldb.core.wheel cimport wheel_advance, wheel_next_ms
+from spineldb.core.wheel cimport wheel_advance, wheel_next_ms, wheel_push
 
 from spineldb import errors
 
 cdef int PREFIX_BITS = 32                    # of the hash that the timing wheel keeps
 cdef int64_t FIRE_SLICE = 64                 # prefixes fired between looks at the clock
-cdef int64_t FIELD_SLICE = 1024              # fields of one hash that are deleted then
+cdef int64_t FIELD_SLICE = 256               # fields of one hash looked at between such looks
 
 #: The class of each event, by its name (CONFIG notify-keyspace-events).
 #: The class of each keyspace event that Python code announces.
@@ -93,6 +93,7 @@ cdef class Effects(Undertaker):
     def __cinit__(self, Keyspace keyspace):
         self.keyspace = keyspace
         keyspace.undertaker = self
+        self.channels = Channels()
         self.sinks = []
         self.ready = []
         self.stream_db = -1
@@ -117,7 +118,15 @@ cdef class Effects(Undertaker):
         if db.awaited and key in db.awaited:
             self.ready.append((db, key))
         if self.event_mask & event_class:
-            self.on_event(db.index, event_class, event, key)
+            self.tell(db.index, event_class, event, key)
+        return 0
+
+    cdef int tell(self, int db, int event_class, bytes event, bytes key) except -1:
+        if self.event_mask & event_class and (self.channels.channels or self.channels.patterns):
+            if self.event_mask & EVENT_KEYSPACE:
+                publish(self.channels, b"__keyspace@%d__:%b" % (db, key), event)
+            if self.event_mask & EVENT_KEYEVENT:
+                publish(self.channels, b"__keyevent@%d__:%b" % (db, event), key)
         return 0
 
     def note(self, Database db, bytes key, str event, int64_t count) -> None:
@@ -348,7 +357,11 @@ cdef class Effects(Undertaker):
     # -- time passes -------------------------------------------------------------------------------
 
     cdef int expire_prefix(self, Database db, uint32_t prefix) except -1:
-        """Bury every key with this hash prefix whose time has passed; push the others anew."""
+        """Bury every key with this hash prefix whose time has passed; push the others anew.
+
+        1 if there is a hash among them that has more fields to delete than were looked at.
+        """
+        cdef int unfinished = 0
         cdef Due due
         cdef Found found
         cdef size_t i, size
@@ -368,7 +381,7 @@ cdef class Effects(Undertaker):
                 if found.expired:
                     self.bury(db, &found)
                 elif found.entry is not NULL and inner_deadline(found.entry) >= 0:
-                    expire_fields(self, db, &found, FIELD_SLICE)
+                    unfinished |= expire_fields(self, db, &found, FIELD_SLICE)
                 else:
                     continue
                 try:
@@ -376,7 +389,7 @@ cdef class Effects(Undertaker):
                 except Exception as error:
                     raise NotSettled from error
             if not due.full:
-                return 0
+                return unfinished
 
     def expire(self, int64_t budget_us) -> bool:
         """Delete keys whose time has passed, for at most `budget_us`; tell whether more are due.
@@ -394,6 +407,7 @@ cdef class Effects(Undertaker):
         until_ns = monotonic_ns() + budget_us * 1000
         for db in self.keyspace.databases:
             firing.effects = <void*>self
+            firing.until_ns = until_ns
             firing.db = <void*>db
             left = True
             while left:
@@ -458,11 +472,29 @@ cdef int collect_due(void* context, uint64_t hash, Ref* ref) except -2:
 cdef struct Firing:
     void* effects
     void* db
+    int64_t until_ns
 
 
 cdef int fire(void* context, uint32_t prefix) except -2:
+    """See to what has this prefix; to the fields of a large hash for as long as there is time."""
     cdef Firing* firing = <Firing*>context
-    (<Effects>firing.effects).expire_prefix(<Database>firing.db, prefix)
+    cdef Database db = <Database>firing.db
+    while (<Effects>firing.effects).expire_prefix(db, prefix):
+        if monotonic_ns() >= firing.until_ns:
+            wheel_push(db.wheel, db.keyspace.now_ms, prefix)
+            return -1
+    return 0
+
+
+cdef int publish(Channels channels, bytes channel, bytes message) except -1:
+    cdef Slice to, what
+    to.data = PyBytes_AS_STRING(channel)
+    to.size = <size_t>PyBytes_GET_SIZE(channel)
+    to.block = NULL
+    what.data = PyBytes_AS_STRING(message)
+    what.size = <size_t>PyBytes_GET_SIZE(message)
+    what.block = NULL
+    channels.publish(&to, &what)
     return 0
 
 

@@ -1,74 +1,86 @@
 """Geo searches: the members of a sorted set that lie in a shape."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, qsort, realloc
+from libc.string cimport memcpy
 
 from spineldb.core.geohash cimport (
-    BOX,
     CELLS,
-    CIRCLE,
-    POLYGON,
     Cell,
     Shape,
     cell_range,
     cover,
-    find_middle,
     position,
     within,
 )
-from spineldb.core.keyspace cimport Database, Found
+from spineldb.core.slab cimport Slabs
 from spineldb.core.tree cimport AT_SCORE, Bound
 from spineldb.core.zsets cimport (
-    SKIPLIST,
     Cursor,
     Item,
-    SortedSet,
     cursor_get,
     cursor_next,
     cursor_seek,
-    zset_add,
     zset_open,
     zset_rank,
-    zset_store,
 )
 
 cdef double SCORES_END = 18014398509481984.0             # 2^54: what stands on the edges is below
 
 
-cdef class Area:
-    """A shape to search in. A circle has a radius, a box width and height, in metres."""
+cdef int nearer(const void* one, const void* other) noexcept nogil:
+    cdef const Hit* a = <const Hit*>one
+    cdef const Hit* b = <const Hit*>other
+    if a.metres != b.metres:
+        return -1 if a.metres < b.metres else 1
+    return -1 if a.place < b.place else 1
 
-    cdef Shape shape
 
-    def __cinit__(self, double longitude=0, double latitude=0, double radius=-1, double width=0,
-                  double height=0, list corners=None):
-        cdef int i
-        self.shape.longitude = longitude
-        self.shape.latitude = latitude
-        self.shape.radius = max(radius, 0)
-        self.shape.width = width
-        self.shape.height = height
-        self.shape.kind = BOX if radius < 0 else CIRCLE
-        if corners is not None:
-            self.shape.kind = POLYGON
-            self.shape.corner_count = <int>len(corners)
-            self.shape.corners = <double*>malloc(2 * len(corners) * sizeof(double))
-            if self.shape.corners is NULL:
-                raise MemoryError
-            for i in range(self.shape.corner_count):
-                self.shape.corners[2 * i], self.shape.corners[2 * i + 1] = corners[i]
-            find_middle(&self.shape)
+cdef int farther(const void* one, const void* other) noexcept nogil:
+    cdef const Hit* a = <const Hit*>one
+    cdef const Hit* b = <const Hit*>other
+    if a.metres != b.metres:
+        return -1 if a.metres > b.metres else 1
+    return -1 if a.place < b.place else 1
+
+
+cdef class Hits:
+    """What a search has found."""
+
+    def __cinit__(self):
+        self.items = self.few
+        self.capacity = FEW_HITS
 
     def __dealloc__(self):
-        free(self.shape.corners)
+        if self.items is not self.few:
+            free(self.items)
+
+    cdef Hit* add(self) except NULL:
+        cdef Hit* items
+        if self.count == self.capacity:
+            if self.items is self.few:
+                items = <Hit*>malloc(2 * FEW_HITS * sizeof(Hit))
+                if items is not NULL:
+                    memcpy(items, self.few, FEW_HITS * sizeof(Hit))
+            else:
+                items = <Hit*>realloc(self.items, 2 * <size_t>self.capacity * sizeof(Hit))
+            if items is NULL:
+                raise MemoryError
+            self.items = items
+            self.capacity *= 2
+        self.count += 1
+        return &self.items[self.count - 1]
+
+    cdef void sort(self, bint farthest_first) noexcept:
+        qsort(self.items, <size_t>self.count, sizeof(Hit), &farther if farthest_first else &nearer)
 
 
 cdef int take(const Shape* shape, Cursor* cursor, double low, double high, int64_t limit,
-              list found) except -1:
+              Hits found) except -1:
     """Add the members with scores from `low` up to `high` that lie in the shape."""
     cdef Bound bound
     cdef Item item
+    cdef Hit* hit
     cdef int64_t rank
     cdef double longitude, latitude, metres
     if low >= high:
@@ -85,10 +97,15 @@ cdef int take(const Shape* shape, Cursor* cursor, double low, double high, int64
             return 0
         position(item.score, &longitude, &latitude)
         if within(shape, longitude, latitude, &metres):
-            found.append((
-                PyBytes_FromStringAndSize(item.member, <Py_ssize_t>item.size), metres, item.score,
-                longitude, latitude))
-            if len(found) == limit:
+            hit = found.add()
+            hit.member = item.member
+            hit.size = item.size
+            hit.score = item.score
+            hit.longitude = longitude
+            hit.latitude = latitude
+            hit.metres = metres
+            hit.place = found.count
+            if found.count == limit:
                 return 0
         rank += 1
         if rank == cursor.count:
@@ -97,86 +114,49 @@ cdef int take(const Shape* shape, Cursor* cursor, double low, double high, int64
 
 
 cdef int take_others(const Shape* shape, Cursor* cursor, const Cell* cells, int64_t limit,
-                     list found) except -1:
+                     Hits found) except -1:
     """The same with all scores that no cell has."""
+    cdef double[CELLS] lows
+    cdef double[CELLS] highs
     cdef double low, high
     cdef double start = 0
-    cdef int i
-    cdef list ranges = []
+    cdef int ranges = 0
+    cdef int i, n
     for i in range(CELLS):
         if cells[i].steps:
             cell_range(&cells[i], &low, &high)
-            ranges.append((low, high))
-    ranges.sort()
-    for low, high in [*ranges, (SCORES_END, SCORES_END)]:
-        if limit and len(found) >= limit:
+            n = ranges                       # they are sorted by insertion
+            while n and lows[n - 1] > low:
+                lows[n] = lows[n - 1]
+                highs[n] = highs[n - 1]
+                n -= 1
+            lows[n] = low
+            highs[n] = high
+            ranges += 1
+    for i in range(ranges + 1):
+        if limit and found.count >= limit:
             break
-        take(shape, cursor, start, low, limit, found)
-        start = max(start, high)
+        take(shape, cursor, start, lows[i] if i < ranges else SCORES_END, limit, found)
+        if i < ranges:
+            start = max(start, highs[i])
     return 0
 
 
-def search(SortedSet zset, Area area, int64_t limit=0) -> list:
-    """Return (member, metres, score, longitude, latitude) of the members in an area.
-
-    They come in the order in which Redis finds them, then those that it misses; with a `limit` the
-    first ones.
-    """
-    cdef Found looked_up
+cdef int search(const Slabs* slabs, const uint8_t* entry, const Shape* shape, int64_t limit,
+                Hits found) except -1:
     cdef Cursor cursor
     cdef Cell[CELLS] cells
     cdef double low, high
     cdef bint whole
     cdef int i
-    cdef list found = []
-    cdef uint8_t* entry = zset.entry(&looked_up)
-    if entry is NULL:
-        return found
-    zset_open(zset.db.slabs, entry, &cursor)
-    whole = cover(&area.shape, cells)
+    zset_open(slabs, entry, &cursor)
+    whole = cover(shape, cells)
     for i in range(CELLS):
         if cells[i].steps:
-            if limit and len(found) >= limit:
-                return found
+            if limit and found.count >= limit:
+                return 0
             cell_range(&cells[i], &low, &high)
-            take(&area.shape, &cursor, low, high, limit, found)
-    if not whole and not (limit and len(found) >= limit):
-        take_others(&area.shape, &cursor, cells, limit, found)
-    return found
-
-
-def add(Database db, bytes key, double score, bytes member, int conditions, bint large) -> int:
-    """Add a member or move it, under the conditions of ZADD; return its `Outcome`.
-
-    `large` says that a new set is called a skiplist.
-    """
-    cdef Found found
-    cdef double result
-    db.named(key, &found)
-    return zset_add(
-        db, &found, PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key), score,
-        PyBytes_AS_STRING(member), <size_t>PyBytes_GET_SIZE(member), conditions,
-        SKIPLIST if large else 0, &result)
-
-
-def store(Database db, bytes key, list pairs) -> None:
-    """Store a sorted set of (score, member) pairs without doubles over whatever is there."""
-    cdef Found found
-    cdef bytes member
-    cdef double score
-    cdef size_t i
-    cdef Item* items = <Item*>malloc(max(len(pairs), 1) * sizeof(Item))
-    if items is NULL:
-        raise MemoryError
-    try:
-        pairs = sorted(pairs)
-        for i in range(<size_t>len(pairs)):
-            score, member = pairs[i]
-            items[i].score = score
-            items[i].member = PyBytes_AS_STRING(member)
-            items[i].size = <size_t>PyBytes_GET_SIZE(member)
-        db.named(key, &found)
-        zset_store(db, &found, PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key), items,
-                   <int64_t>len(pairs))
-    finally:
-        free(items)
+            take(shape, &cursor, low, high, limit, found)
+    if not whole and not (limit and found.count >= limit):
+        take_others(shape, &cursor, cells, limit, found)
+    return 0

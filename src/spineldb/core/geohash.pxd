@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 cdef enum:
     STEPS = 26                   # bits of each coordinate
     CELLS = 9
+    GEOHASH_TEXT = 11
 
 cdef struct Cell:                # a square of the grid of 2^steps by 2^steps
     uint64_t bits
@@ -28,6 +29,10 @@ cdef struct Shape:
 # The 52 bits of a position between these limits of the latitude.
 cdef uint64_t geohash(double longitude, double latitude, int steps, double south,
                       double north) noexcept nogil
+# The 52 bits of the score a position has in a sorted set.
+cdef double geo_score(double longitude, double latitude) noexcept nogil
+# Write the standard geohash of a score: GEOHASH_TEXT characters, of which the last tells nothing.
+cdef void geohash_text(double score, char* text) noexcept nogil
 # The middle of the cell that a score stands for.
 cdef void position(double score, double* longitude, double* latitude) noexcept nogil
 cdef double distance(double longitude1, double latitude1, double longitude2,

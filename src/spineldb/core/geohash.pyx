@@ -57,6 +57,22 @@ cdef uint64_t geohash(double longitude, double latitude, int steps, double south
     return spread(<uint32_t>y) | spread(<uint32_t>x) << 1
 
 
+cdef double geo_score(double longitude, double latitude) noexcept nogil:
+    return <double>geohash(longitude, latitude, STEPS, -LATITUDE_MAX, LATITUDE_MAX)
+
+
+cdef void geohash_text(double score, char* text) noexcept nogil:
+    cdef const char* letters = b"0123456789bcdefghjkmnpqrstuvwxyz"
+    cdef double longitude, latitude
+    cdef uint64_t bits
+    cdef int i
+    position(score, &longitude, &latitude)
+    bits = geohash(longitude, latitude, STEPS, -90, 90)
+    for i in range(GEOHASH_TEXT - 1):
+        text[i] = letters[bits >> (47 - 5 * i) & 31]
+    text[GEOHASH_TEXT - 1] = c"0"
+
+
 cdef inline double edge(uint32_t index, int steps, double low, double high) noexcept nogil:
     return low + (index * 1.0 / <double>(<uint64_t>1 << steps)) * (high - low)
 
@@ -349,7 +365,7 @@ cdef bint cover(const Shape* shape, Cell* cells) noexcept nogil:
 
 def encode(double longitude, double latitude) -> float:
     """Return the score of a position."""
-    return <double>geohash(longitude, latitude, STEPS, -LATITUDE_MAX, LATITUDE_MAX)
+    return geo_score(longitude, latitude)
 
 
 def decode(double score) -> tuple[float, float]:
@@ -361,14 +377,9 @@ def decode(double score) -> tuple[float, float]:
 
 def text(double score) -> bytes:
     """Return the standard geohash of a score: 11 characters, of which the last tells nothing."""
-    cdef double longitude, latitude
-    cdef uint64_t bits
-    cdef int shift
-    position(score, &longitude, &latitude)
-    bits = geohash(longitude, latitude, STEPS, -90, 90)
-    return bytes([
-        b"0123456789bcdefghjkmnpqrstuvwxyz"[bits >> shift & 31] for shift in range(47, 0, -5)
-    ]) + b"0"
+    cdef char[GEOHASH_TEXT] letters
+    geohash_text(score, letters)
+    return letters[:GEOHASH_TEXT]
 
 
 def metres(double longitude1, double latitude1, double longitude2, double latitude2) -> float:

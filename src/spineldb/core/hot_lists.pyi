@@ -1,4 +1,4 @@
-from spineldb.core.call import Body, Call
+from spineldb.core.call import Body
 
 LPUSH_BODY: Body
 RPUSH_BODY: Body
@@ -9,6 +9,11 @@ RPOP_BODY: Body
 LMPOP_BODY: Body
 LMOVE_BODY: Body
 RPOPLPUSH_BODY: Body
+BLPOP_BODY: Body
+BRPOP_BODY: Body
+BLMPOP_BODY: Body
+BLMOVE_BODY: Body
+BRPOPLPUSH_BODY: Body
 LLEN_BODY: Body
 LRANGE_BODY: Body
 LINDEX_BODY: Body
@@ -17,10 +22,3 @@ LSET_BODY: Body
 LINSERT_BODY: Body
 LREM_BODY: Body
 LTRIM_BODY: Body
-
-def pop_first(
-    call: Call, keys: tuple[bytes, ...], left: bool, count: int = -1
-) -> list[bytes | list[bytes]] | None: ...
-def move_first(
-    call: Call, source: bytes, destination: bytes, from_left: bool, to_left: bool
-) -> bytes | None: ...

@@ -1,11 +1,10 @@
 """Bodies of the list commands. commands/lists.py tells what each does."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp
 
-from spineldb.core.call cimport Call, body, keyword
+from spineldb.core.call cimport UNANSWERED, Call, body, keyword
 from spineldb.core.chunks cimport (
     Cursor,
     cursor_next,
@@ -28,6 +27,7 @@ from spineldb.core.lists cimport (
     list_set,
     list_trim,
 )
+from spineldb.core.numbers cimport parse_timeout
 from spineldb.core.resp cimport (
     Slice,
     out_array,
@@ -98,7 +98,7 @@ cdef bint read_side(const Slice* word, bint* left) noexcept:
 cdef int tell_new(Call call, Slice* key) except -1:
     """Publish that a key was created, where somebody wants to hear of it."""
     if call.effects.event_mask & EVENT_NEW:
-        call.effects.on_event(call.db.index, EVENT_NEW, b"new", key.data[:key.size])
+        call.effects.tell(call.db.index, EVENT_NEW, b"new", key.data[:key.size])
     return 0
 
 
@@ -151,11 +151,19 @@ cdef int pop_many(Call call, Slice* key, Found* found, bint left, int64_t count)
     return call.changed_value(key, found, EVENT_LIST, pop_event(left), count)
 
 
+cdef int pop_one(Call call, Slice* key, Found* found, bint left) except -1:
+    """Pop an element into a string."""
+    cdef Slice value
+    list_end(call.db, found.entry, left, &value)
+    reply_element(call, &value)
+    list_drop(call.db, found, left, 1)
+    return call.changed_value(key, found, EVENT_LIST, pop_event(left), 1)
+
+
 cdef int pop(Call call, Slice* argv, int argc, bint left) except -1:
     cdef Found found
     cdef uint8_t* entry
     cdef int64_t count = 1
-    cdef Slice value
     if argc > 3:
         return call.refuse(errors.WrongArity(call.command.name).wire)
     if argc == 3 and (not parse_int(argv[2].data, argv[2].size, &count) or count < 0):
@@ -175,10 +183,7 @@ cdef int pop(Call call, Slice* argv, int argc, bint left) except -1:
             out_array(call.out, 0)
             return 0
         return pop_many(call, &argv[1], &found, left, min(count, list_count(entry)))
-    list_end(call.db, entry, left, &value)
-    reply_element(call, &value)
-    list_drop(call.db, &found, left, 1)
-    return call.changed_value(&argv[1], &found, EVENT_LIST, pop_event(left), 1)
+    return pop_one(call, &argv[1], &found, left)
 
 
 cdef int lpop(Call call, Slice* argv, int argc) except -1:
@@ -189,58 +194,141 @@ cdef int rpop(Call call, Slice* argv, int argc) except -1:
     return pop(call, argv, argc, False)
 
 
-cdef int lmpop(Call call, Slice* argv, int argc) except -1:
+cdef inline bint is_timeout(const Slice* text) noexcept:
+    cdef int64_t ms
+    return parse_timeout(text.data, text.size, &ms)
+
+
+cdef struct Taking:              # what LMPOP and BLMPOP ask for
+    int first, stop              # where the keys stand
+    bint left
+    int64_t count
+
+
+cdef bint read_taking(Call call, Slice* argv, int argc, int at, Taking* taking) except -1:
+    """Read `numkeys key ... LEFT|RIGHT [COUNT n]` from `at`; False after answering an error."""
+    cdef int64_t keys
+    cdef int where
+    if not parse_int(argv[at].data, argv[at].size, &keys) or keys <= 0:
+        call.refuse(NO_NUMKEYS)
+        return False
+    if keys > argc - at - 2:
+        call.refuse(SYNTAX)
+        return False
+    where = at + 1 + <int>keys
+    taking.first = at + 1
+    taking.stop = where
+    taking.count = 1
+    if not read_side(&argv[where], &taking.left):
+        call.refuse(SYNTAX)
+        return False
+    if argc != where + 1:
+        if argc < where + 3 or not keyword(&argv[where + 1], b"COUNT", 5):
+            call.refuse(SYNTAX)
+            return False
+        if not parse_int(argv[where + 2].data, argv[where + 2].size, &taking.count) or (
+            taking.count <= 0
+        ):
+            call.refuse(NO_COUNT)
+            return False
+        if argc != where + 3:
+            call.refuse(SYNTAX)
+            return False
+    return True
+
+
+cdef int tell_pop(Call call, Slice* key, bint left, int64_t count) except -1:
+    """Have a pop of one of several lists propagated, before it is done; `count` 0: without one."""
+    if call.effects.feeding:
+        call.effects.command(3 if count else 2)
+        call.effects.argument(b"LPOP" if left else b"RPOP", 4)
+        call.effects.argument(key.data, key.size)
+        if count:
+            call.effects.argument_int(count)
+    return 0
+
+
+cdef int take(Call call, Slice* argv, const Taking* taking) except -1:
+    """Pop from the first list there is: answer key and elements, or leave it unanswered."""
     cdef Found found
     cdef uint8_t* entry
-    cdef int64_t keys
-    cdef int64_t count = 1
-    cdef bint left
-    cdef int i, last
-    if not parse_int(argv[1].data, argv[1].size, &keys) or keys <= 0:
-        return call.refuse(NO_NUMKEYS)
-    if keys > argc - 3:
-        return call.refuse(SYNTAX)
-    last = 2 + <int>keys
-    if not read_side(&argv[last], &left):
-        return call.refuse(SYNTAX)
-    if argc != last + 1:
-        if argc < last + 3 or not keyword(&argv[last + 1], b"COUNT", 5):
-            return call.refuse(SYNTAX)
-        if not parse_int(argv[last + 2].data, argv[last + 2].size, &count) or count <= 0:
-            return call.refuse(NO_COUNT)
-        if argc != last + 3:
-            return call.refuse(SYNTAX)
-    for i in range(2, last):
+    cdef int64_t count
+    cdef int i
+    for i in range(taking.first, taking.stop):
         entry = call.find(&argv[i], &found)
         if entry is NULL:
             continue
         if not is_list(entry):
             return call.refuse(WRONG_TYPE)
         used(call, entry)
-        count = min(count, list_count(entry))
+        count = min(taking.count, list_count(entry))
+        tell_pop(call, &argv[i], taking.left, count)
         out_array(call.out, 2)
         out_bulk(call.out, argv[i].data, argv[i].size)
-        pop_many(call, &argv[i], &found, left, count)
-        if call.effects.feeding:
-            call.effects.command(3)
-            call.effects.argument(b"LPOP" if left else b"RPOP", 4)
-            call.effects.argument(argv[i].data, argv[i].size)
-            call.effects.argument_int(count)
-        return 0
-    out_null_array(call.out, call.protocol)
+        return pop_many(call, &argv[i], &found, taking.left, count)
+    return UNANSWERED
+
+
+cdef int lmpop(Call call, Slice* argv, int argc) except -1:
+    cdef Taking taking
+    if read_taking(call, argv, argc, 1, &taking) and take(call, argv, &taking) == UNANSWERED:
+        out_null_array(call.out, call.protocol)
     return 0
+
+
+cdef int blmpop(Call call, Slice* argv, int argc) except -1:
+    cdef Taking taking
+    if not read_taking(call, argv, argc, 2, &taking):
+        return 0
+    if not is_timeout(&argv[1]):
+        return UNANSWERED
+    return take(call, argv, &taking)
+
+
+cdef int pop_waiting(Call call, Slice* argv, int argc, bint left) except -1:
+    """Pop one element from the first list there is, or leave the request unanswered."""
+    cdef Found found
+    cdef uint8_t* entry
+    cdef int i
+    if not is_timeout(&argv[argc - 1]):
+        return UNANSWERED
+    for i in range(1, argc - 1):
+        entry = call.first(&argv[1], &found) if i == 1 else call.find(&argv[i], &found)
+        if entry is NULL:
+            continue
+        if not is_list(entry):
+            return call.refuse(WRONG_TYPE)
+        used(call, entry)
+        tell_pop(call, &argv[i], left, 0)
+        out_array(call.out, 2)
+        out_bulk(call.out, argv[i].data, argv[i].size)
+        return pop_one(call, &argv[i], &found, left)
+    return UNANSWERED
+
+
+cdef int blpop(Call call, Slice* argv, int argc) except -1:
+    return pop_waiting(call, argv, argc, True)
+
+
+cdef int brpop(Call call, Slice* argv, int argc) except -1:
+    return pop_waiting(call, argv, argc, False)
 
 
 # -- from one list to another ----------------------------------------------------------------------
 
-cdef int move(Call call, Slice* argv, bint from_left, bint to_left) except -1:
+cdef int move(Call call, Slice* argv, bint from_left, bint to_left, const char* name=NULL,
+              size_t size=0, int words=0) except -1:
+    """Move an element and answer it, or leave it unanswered without a list.
+
+    With a `name` that is what is propagated, with so many of the request's words behind it.
+    """
     cdef Found found, place
     cdef uint8_t* target
     cdef uint8_t* entry = call.first(&argv[1], &found)
     cdef Slice value
+    cdef int i
     if entry is NULL:
-        reply_null(call)
-        return 0
+        return UNANSWERED
     if not is_list(entry):
         return call.refuse(WRONG_TYPE)
     target = call.find(&argv[2], &place)
@@ -249,6 +337,11 @@ cdef int move(Call call, Slice* argv, bint from_left, bint to_left) except -1:
     used(call, entry)
     if target is not NULL:
         used(call, target)
+    if name is not NULL and call.effects.feeding:
+        call.effects.command(1 + words)
+        call.effects.argument(name, size)
+        for i in range(1, 1 + words):
+            call.effects.argument(argv[i].data, argv[i].size)
     list_end(call.db, entry, from_left, &value)
     reply_element(call, &value)
     list_move(
@@ -263,11 +356,30 @@ cdef int lmove(Call call, Slice* argv, int argc) except -1:
     cdef bint from_left, to_left
     if not read_side(&argv[3], &from_left) or not read_side(&argv[4], &to_left):
         return call.refuse(SYNTAX)
-    return move(call, argv, from_left, to_left)
+    if move(call, argv, from_left, to_left) == UNANSWERED:
+        reply_null(call)
+    return 0
 
 
 cdef int rpoplpush(Call call, Slice* argv, int argc) except -1:
-    return move(call, argv, False, True)
+    if move(call, argv, False, True) == UNANSWERED:
+        reply_null(call)
+    return 0
+
+
+cdef int blmove(Call call, Slice* argv, int argc) except -1:
+    cdef bint from_left, to_left
+    if not read_side(&argv[3], &from_left) or not read_side(&argv[4], &to_left):
+        return call.refuse(SYNTAX)
+    if not is_timeout(&argv[5]):
+        return UNANSWERED
+    return move(call, argv, from_left, to_left, b"LMOVE", 5, 4)
+
+
+cdef int brpoplpush(Call call, Slice* argv, int argc) except -1:
+    if not is_timeout(&argv[3]):
+        return UNANSWERED
+    return move(call, argv, False, True, b"RPOPLPUSH", 9, 2)
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -554,87 +666,8 @@ cdef int ltrim(Call call, Slice* argv, int argc) except -1:
         list_trim(call.db, &found, first, count - 1 - last)
         return call.changed_value(&argv[1], &found, EVENT_LIST, b"ltrim", removed)
     if call.effects.event_mask & EVENT_LIST:     # Redis tells it all the same; nobody's WATCH fails
-        call.effects.on_event(
-            call.db.index, EVENT_LIST, b"ltrim", argv[1].data[:argv[1].size])
+        call.effects.tell(call.db.index, EVENT_LIST, b"ltrim", argv[1].data[:argv[1].size])
     return 0
-
-
-# -- what blocking commands do when they need not wait ---------------------------------------------
-
-cdef inline Slice slice_of(bytes word) noexcept:
-    cdef Slice slice
-    slice.data = PyBytes_AS_STRING(word)
-    slice.size = <size_t>PyBytes_GET_SIZE(word)
-    slice.block = NULL
-    return slice
-
-
-cdef inline bytes bytes_of(const Slice* slice):
-    return PyBytes_FromStringAndSize(slice.data, <Py_ssize_t>slice.size)
-
-
-cdef uint8_t* list_under(Call call, Slice* key, Found* found) except? NULL:
-    """The list under a key, NULL if there is none; raises where there is something else."""
-    cdef uint8_t* entry = call.find(key, found)
-    if entry is not NULL:
-        if not is_list(entry):
-            raise errors.WrongType
-        used(call, entry)
-    return entry
-
-
-def pop_first(Call call, keys: tuple[bytes, ...], bint left, int64_t count=-1) -> list | None:
-    """Pop from the first list there is, and say so: [key, element], or None without a list.
-
-    With a count, up to that many: [key, elements].
-    """
-    cdef Found found
-    cdef Cursor cursor
-    cdef Slice key, value
-    cdef bytes name
-    cdef list taken = []
-    cdef int64_t some, _i
-    for name in keys:
-        key = slice_of(name)
-        if list_under(call, &key, &found) is NULL:
-            continue
-        some = 1 if count < 0 else min(count, list_count(found.entry))
-        list_seek(call.db, found.entry, 0 if left else list_count(found.entry), &cursor)
-        for _i in range(some):
-            if cursor_next(&cursor, &value) if left else cursor_previous(&cursor, &value):
-                taken.append(bytes_of(&value))
-        list_drop(call.db, &found, left, some)
-        call.changed_value(&key, &found, EVENT_LIST, pop_event(left), some)
-        if call.effects.feeding:
-            call.effects.command(2 if count < 0 else 3)
-            call.effects.argument(b"LPOP" if left else b"RPOP", 4)
-            call.effects.argument(key.data, key.size)
-            if count >= 0:
-                call.effects.argument_int(some)
-        return [name, taken[0] if count < 0 else taken]
-    return None
-
-
-def move_first(Call call, bytes source, bytes destination, bint from_left,
-               bint to_left) -> bytes | None:
-    """Move an element from an end of a list to an end of another, and say so; None without one."""
-    cdef Found found, place
-    cdef Slice key = slice_of(source)
-    cdef Slice target = slice_of(destination)
-    cdef Slice value
-    cdef bytes moved
-    cdef bint created
-    if list_under(call, &key, &found) is NULL:
-        return None
-    created = list_under(call, &target, &place) is NULL
-    list_end(call.db, found.entry, from_left, &value)
-    moved = bytes_of(&value)
-    list_move(call.db, &found, &place, target.data, target.size, from_left, to_left)
-    if created:
-        tell_new(call, &target)
-    call.changed(&target, EVENT_LIST, push_event(to_left), 0)
-    call.changed_value(&key, &found, EVENT_LIST, pop_event(from_left), 1)
-    return moved
 
 
 LPUSH_BODY = body(lpush, "lpush")
@@ -646,6 +679,11 @@ RPOP_BODY = body(rpop, "rpop")
 LMPOP_BODY = body(lmpop, "lmpop")
 LMOVE_BODY = body(lmove, "lmove")
 RPOPLPUSH_BODY = body(rpoplpush, "rpoplpush")
+BLPOP_BODY = body(blpop, "blpop")
+BRPOP_BODY = body(brpop, "brpop")
+BLMPOP_BODY = body(blmpop, "blmpop")
+BLMOVE_BODY = body(blmove, "blmove")
+BRPOPLPUSH_BODY = body(brpoplpush, "brpoplpush")
 LLEN_BODY = body(llen, "llen")
 LRANGE_BODY = body(lrange, "lrange")
 LINDEX_BODY = body(lindex, "lindex")

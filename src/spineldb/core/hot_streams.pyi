@@ -7,7 +7,7 @@ XRANGE_BODY: Body
 XREVRANGE_BODY: Body
 XDEL_BODY: Body
 XACK_BODY: Body
+XREAD_BODY: Body
+XREADGROUP_BODY: Body
 
-def read(
-    call: Call, grouped: bool, args: tuple[bytes, ...]
-) -> tuple[int | None, list[bytes], list[bytes]] | None: ...
+def awaited(call: Call, grouped: bool) -> tuple[int, list[bytes], list[bytes]]: ...

@@ -1,10 +1,9 @@
 """Bodies of the stream commands. commands/streams.py tells what each does."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from spineldb.core.call cimport Call, body, keyword
+from spineldb.core.call cimport UNANSWERED, Call, body, keyword
 from spineldb.core.effects cimport EVENT_STREAM
 from spineldb.core.entry cimport KIND_MASK, STREAM
 from spineldb.core.keyspace cimport Found
@@ -469,6 +468,9 @@ cdef int xack(Call call, Slice* argv, int argc) except -1:
 
 # -- XREAD, XREADGROUP -----------------------------------------------------------------------------
 
+cdef enum:
+    SOME_STREAMS = 2
+
 cdef struct Reading:             # one of the streams that are read
     Slice key
     StreamRoot* stream           # NULL: missing
@@ -479,14 +481,6 @@ cdef struct Reading:             # one of the streams that are read
     ID after
 
 
-cdef Slice slice_of(bytes text):
-    cdef Slice slice
-    slice.data = PyBytes_AS_STRING(text)
-    slice.size = <size_t>PyBytes_GET_SIZE(text)
-    slice.block = NULL
-    return slice
-
-
 cdef class Reader:
     """One XREAD or XREADGROUP: its options, its streams, its reply."""
 
@@ -494,41 +488,42 @@ cdef class Reader:
     cdef bint grouped, noack
     cdef Slice group, consumer
     cdef int64_t count                       # -1: no limit
-    cdef object block                        # milliseconds, or None
-    cdef Reading* streams
+    cdef int64_t block_ms                    # -1: the answer is null
+    cdef Slice* keys
+    cdef Slice* ids
     cdef int n
-    cdef list keys
-    cdef list ids                            # as they are to be read again
+    cdef Reading* streams
+    cdef Reading[SOME_STREAMS] some          # where they are if they are few
 
     def __dealloc__(self):
-        free(self.streams)
+        if self.streams is not self.some:
+            free(self.streams)
 
-    cdef int options(self, tuple args) except -1:
-        cdef Py_ssize_t i = 0
-        cdef Py_ssize_t argc = len(args)
-        cdef Py_ssize_t more
-        cdef bytes word
+    cdef int options(self, Slice* argv, int argc) except -1:
+        cdef int i = 1
+        cdef int more
         cdef bint has_group = False
-        self.count = -1
+        self.count = self.block_ms = -1
         while i < argc:
             more = argc - i - 1
-            word = (<bytes>args[i]).upper()
-            if word == b"STREAMS" and more:
+            if more and keyword(&argv[i], b"STREAMS", 7):
                 break
-            if word == b"BLOCK" and more:
-                self.block = milliseconds_of(args[i + 1])
+            if more and keyword(&argv[i], b"BLOCK", 5):
+                self.block_ms = milliseconds_of(&argv[i + 1])
                 i += 1
-            elif word == b"COUNT" and more:
-                self.count = count_of(args[i + 1])
+            elif more and keyword(&argv[i], b"COUNT", 5):
+                self.count = integer_of(&argv[i + 1])
+                if self.count <= 0:
+                    self.count = -1
                 i += 1
-            elif word == b"GROUP" and more >= 2:
+            elif more >= 2 and keyword(&argv[i], b"GROUP", 5):
                 if not self.grouped:
                     raise errors.GroupInXread
-                self.group = slice_of(args[i + 1])
-                self.consumer = slice_of(args[i + 2])
+                self.group = argv[i + 1]
+                self.consumer = argv[i + 2]
                 has_group = True
                 i += 2
-            elif word == b"NOACK":
+            elif keyword(&argv[i], b"NOACK", 5):
                 if not self.grouped:
                     raise errors.NoackInXread
                 self.noack = True
@@ -542,9 +537,9 @@ cdef class Reader:
             raise errors.UnbalancedXreadgroup if self.grouped else errors.UnbalancedXread
         if self.grouped and not has_group:
             raise errors.NoGroupInXreadgroup
-        self.n = <int>((argc - i) // 2)
-        self.keys = list(args[i:i + self.n])
-        self.ids = list(args[i + self.n:])
+        self.n = (argc - i) // 2
+        self.keys = argv + i
+        self.ids = argv + i + self.n
         return 0
 
     cdef int resolve(self) except -1:
@@ -553,56 +548,48 @@ cdef class Reader:
         cdef Found found
         cdef uint8_t* entry
         cdef Reading* one
-        cdef bint again = self.call.client.waiting is not None
-        self.streams = <Reading*>calloc(<size_t>max(self.n, 1), sizeof(Reading))
-        if self.streams is NULL:
-            raise MemoryError
+        if self.n <= SOME_STREAMS:
+            self.streams = self.some
+        else:
+            self.streams = <Reading*>calloc(<size_t>self.n, sizeof(Reading))
+            if self.streams is NULL:
+                raise MemoryError
         for i in range(self.n):
             one = &self.streams[i]
-            one.key = slice_of(self.keys[i])
+            one.key = self.keys[i]
             entry = self.call.read(&one.key, &found)
             if entry is not NULL and not is_stream(entry):
-                if not again or self.grouped:
-                    raise errors.WrongType
-                entry = NULL                 # who waits for a stream goes on waiting
+                raise errors.WrongType
             one.stream = NULL if entry is NULL else stream_of(entry)
             if self.grouped:
                 if one.stream is not NULL:
                     one.group = find_group(one.stream, self.group.data, self.group.size)
                 if one.group is NULL:
                     raise errors.NoSuchGroupToRead(
-                        self.keys[i], self.group.data[:self.group.size])
-            self.resolve_id(i, one)
+                        one.key.data[:one.key.size], self.group.data[:self.group.size])
+            self.resolve_id(&self.ids[i], one)
         return 0
 
-    cdef int resolve_id(self, int i, Reading* one) except -1:
-        cdef bytes text = self.ids[i]
-        if text == b"$":
+    cdef int resolve_id(self, const Slice* text, Reading* one) except -1:
+        cdef char sign = text.data[0] if text.size == 1 else 0
+        if sign == c"$":
             if self.grouped:
                 raise errors.DollarInXreadgroup
             if one.stream is not NULL:
                 one.after = one.stream.last
-            self.ids[i] = self.text_of(&one.after)
-        elif text == b"+":
+        elif sign == c"+":
             if self.grouped:
                 raise errors.PlusInXreadgroup
             if one.stream is not NULL and one.stream.root.count:
                 one.after = stream_top(one.stream)
                 decrement(&one.after)
-        elif text == b">":
+        elif sign == c">":
             if not self.grouped:
                 raise errors.GreaterInXread
             one.new = True
         else:
-            if not parse_id(PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text), &one.after, 0,
-                            True, NULL):
-                raise errors.InvalidStreamId
+            id_of(text, &one.after)
         return 0
-
-    cdef bytes text_of(self, const ID* id):
-        cdef char[ID_TEXT] text
-        cdef int size = format_id(text, id)
-        return text[:size]
 
     cdef int meet(self) except -1:
         """Find or create the consumers. Without memory for one of them, none is created."""
@@ -796,38 +783,68 @@ cdef class Reader:
         return 0
 
 
-cdef int64_t count_of(bytes text) except? -1:
-    cdef Slice slice = slice_of(text)
-    cdef int64_t count = integer_of(&slice)
-    return count if count > 0 else -1
-
-
-cdef object milliseconds_of(bytes text):
-    cdef Slice slice = slice_of(text)
+cdef int64_t milliseconds_of(const Slice* text) except -1:
     cdef int64_t value
-    if not parse_int(slice.data, slice.size, &value):
+    if not parse_int(text.data, text.size, &value):
         raise errors.TimeoutNotInteger
     if value < 0:
         raise errors.TimeoutNegative
     return value
 
 
-def read(Call call, bint grouped, tuple args) -> tuple | None:
-    """Run XREAD, or XREADGROUP if `grouped`, with the arguments behind the name.
-
-    None if it has written the whole reply; otherwise there is nothing to read, and the answer is
-    (milliseconds to wait or None, keys, ids to read again with).
-    """
+cdef int read(Call call, Slice* argv, int argc, bint grouped) except -1:
     cdef Reader reader = Reader.__new__(Reader)
     reader.call = call
     reader.grouped = grouped
-    reader.options(args)
+    reader.options(argv, argc)
     reader.resolve()
     if grouped:
         reader.meet()
     if reader.answer():
-        return None
-    return reader.block, reader.keys, reader.ids
+        return 0
+    if reader.block_ms >= 0:
+        return UNANSWERED
+    out_null_array(call.out, call.protocol)
+    return 0
+
+
+cdef int xread(Call call, Slice* argv, int argc) except -1:
+    return read(call, argv, argc, False)
+
+
+cdef int xreadgroup(Call call, Slice* argv, int argc) except -1:
+    return read(call, argv, argc, True)
+
+
+cdef bytes now_meant(Call call, Slice* key, const Slice* id):
+    """The id after which the re-run reads: `$` is the last one of now."""
+    cdef Found found
+    cdef char[ID_TEXT] text
+    cdef ID last
+    cdef uint8_t* entry
+    if id.size != 1 or id.data[0] != c"$":
+        return id.data[:id.size]
+    entry = call.find(key, &found)
+    last.ms = last.seq = 0
+    if entry is not NULL and is_stream(entry):
+        last = stream_of(entry).last
+    return text[:format_id(text, &last)]
+
+
+def awaited(Call call, bint grouped) -> tuple:
+    """Tell what an XREAD, or XREADGROUP if `grouped`, waits for that was left unanswered.
+
+    Milliseconds, keys, and the ids to read again with.
+    """
+    cdef Reader reader = Reader.__new__(Reader)
+    cdef int i
+    reader.grouped = grouped
+    reader.options(call.request.argv, call.request.argc)
+    return (
+        reader.block_ms,
+        [reader.keys[i].data[:reader.keys[i].size] for i in range(reader.n)],
+        [now_meant(call, &reader.keys[i], &reader.ids[i]) for i in range(reader.n)],
+    )
 
 
 XADD_BODY = body(xadd, "xadd")
@@ -837,3 +854,5 @@ XRANGE_BODY = body(xrange_, "xrange")
 XREVRANGE_BODY = body(xrevrange, "xrevrange")
 XDEL_BODY = body(xdel, "xdel")
 XACK_BODY = body(xack, "xack")
+XREAD_BODY = body(xread, "xread")
+XREADGROUP_BODY = body(xreadgroup, "xreadgroup")

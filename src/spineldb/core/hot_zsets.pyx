@@ -5,12 +5,13 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
 
-from spineldb.core.call cimport Call, body, keyword
+from spineldb.core.call cimport UNANSWERED, Call, body, keyword
 from spineldb.core.effects cimport EVENT_ZSET
 from spineldb.core.entry cimport entry_root, value_size_of
 from spineldb.core.glob cimport glob_match
+from spineldb.core.hot_keys cimport parse_cursor
 from spineldb.core.keyspace cimport Found
-from spineldb.core.numbers cimport DOUBLE_TEXT, format_double, parse_double
+from spineldb.core.numbers cimport DOUBLE_TEXT, format_double, parse_double, parse_timeout
 from spineldb.core.resp cimport (
     Slice,
     out_array,
@@ -43,6 +44,7 @@ from spineldb.core.zsets cimport (
     cursor_previous,
     cursor_seek,
     zset_add,
+    zset_add_all,
     zset_called_skiplist,
     zset_open,
     zset_rank_of,
@@ -74,6 +76,7 @@ cdef bytes RANDOM_RANGE = errors.OutsideRange(-INT64_MAX, INT64_MAX).wire
 cdef enum:
     AT_ONCE = 64                 # scores of one ZADD that need no memory of their own
     CURSOR_SHIFT = 16            # a cursor is the upper 48 bits of a position in hash order
+    ITEM_WITH_KEY = 3            # key, member and score: the reply of BZPOPMIN
     EXACT_DIGITS = 15            # so many decimal digits a double holds exactly
 
 cdef double[16] TENS = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13,
@@ -196,63 +199,58 @@ cdef int zadd(Call call, Slice* argv, int argc) except -1:
 cdef int add(Call call, Slice* argv, Slice* pairs, int count, int conditions,
              bint count_moved) except -1:
     """Add (score, member) pairs to the set at `argv[1]`, and answer."""
-    cdef double[AT_ONCE] few
-    cdef double* scores = few
+    cdef Item[AT_ONCE] few
+    cdef Item* items = few
     cdef int i
     if count > AT_ONCE:
-        scores = <double*>malloc(<size_t>count * sizeof(double))
-        if scores is NULL:
+        items = <Item*>malloc(<size_t>count * sizeof(Item))
+        if items is NULL:
             raise MemoryError
     try:
         for i in range(count):
-            if not read_score(pairs[2 * i].data, pairs[2 * i].size, &scores[i]):
+            if not read_score(pairs[2 * i].data, pairs[2 * i].size, &items[i].score):
                 return call.refuse(NOT_FLOAT)
-        return add_all(call, argv, pairs, scores, count, conditions, count_moved)
+            items[i].member = pairs[2 * i + 1].data
+            items[i].size = pairs[2 * i + 1].size
+        return add_items(call, &argv[1], items, count, conditions, count_moved)
     finally:
-        if scores is not few:
-            free(scores)
+        if items is not few:
+            free(items)
 
 
-cdef int add_all(Call call, Slice* argv, Slice* pairs, const double* scores, int count,
-                 int conditions, bint count_moved) except -1:
+cdef int add_items(Call call, Slice* key, const Item* items, int count, int conditions,
+                   bint count_moved) except -1:
     cdef Found found
-    cdef Slice* key = &argv[1]
     cdef uint8_t* entry = call.first(key, &found)
     cdef double result = 0
     cdef int64_t added = 0
     cdef int64_t moved = 0
     cdef int outcome = NOT_DONE
     cdef int form = 0
-    cdef int i
     if entry is not NULL and not is_zset(entry):
         return call.refuse(WRONG_TYPE)
     if count > call.keyspace.zset_max_listpack_entries:
         form = SKIPLIST
-    try:
-        for i in range(count):
-            outcome = zset_add(
-                call.db, &found, key.data, key.size, scores[i], pairs[2 * i + 1].data,
-                pairs[2 * i + 1].size, conditions, form, &result)
-            added += outcome == ADDED
-            moved += outcome == MOVED
-    except MemoryError:
-        told(call, key, conditions, added + moved)
-        raise
-    if outcome == NOT_A_NUMBER:
-        return call.refuse(SCORE_NAN)
-    told(call, key, conditions, added + moved)
+    if count > 1:
+        zset_add_all(
+            call.db, &found, key.data, key.size, items, count, conditions, form, &added, &moved)
+    else:
+        outcome = zset_add(
+            call.db, &found, key.data, key.size, items.score, items.member, items.size,
+            conditions, form, &result)
+        if outcome == NOT_A_NUMBER:
+            return call.refuse(SCORE_NAN)
+        added = outcome == ADDED
+        moved = outcome == MOVED
+    if added + moved:
+        call.changed(
+            key, EVENT_ZSET, b"zincr" if conditions & INCREMENT else b"zadd", added + moved)
     if not conditions & INCREMENT:
         out_int(call.out, added + moved if count_moved else added)
     elif outcome == NOT_DONE:
         out_null(call.out, call.protocol)
     else:
         out_score(call, result)
-    return 0
-
-
-cdef inline int told(Call call, Slice* key, int conditions, int64_t count) except -1:
-    if count:
-        call.changed(key, EVENT_ZSET, b"zincr" if conditions & INCREMENT else b"zadd", count)
     return 0
 
 
@@ -272,13 +270,8 @@ cdef int zrem(Call call, Slice* argv, int argc) except -1:
         return 0
     if not is_zset(entry):
         return call.refuse(WRONG_TYPE)
-    try:
-        for i in range(2, argc):
-            removed += zset_remove(call.db, &found, argv[i].data, argv[i].size)
-    except MemoryError:
-        if removed:
-            call.changed_value(&argv[1], &found, EVENT_ZSET, b"zrem", removed)
-        raise
+    for i in range(2, argc):
+        removed += zset_remove(call.db, &found, argv[i].data, argv[i].size)
     if removed:
         call.changed_value(&argv[1], &found, EVENT_ZSET, b"zrem", removed)
     out_int(call.out, removed)
@@ -368,21 +361,29 @@ cdef int zrevrank(Call call, Slice* argv, int argc) except -1:
 
 # -- popping -----------------------------------------------------------------------------------
 
-cdef int pop(Call call, Slice* key, Found* found, int64_t count, bint greatest,
-             bint nested) except -1:
-    """Answer and take out the first or last elements of a set that was looked up."""
+cdef int pop_from(Call call, Slice* key, Found* found, int64_t count, bint greatest, int head,
+                  bint nested) except -1:
+    """Answer and take out the first or last elements of a set that was looked up.
+
+    The answer begins with an array of `head` and the key where there is one, for several sets.
+    """
     cdef Cursor cursor
-    cdef size_t used = call.out.used
+    cdef Item item
     zset_open(call.db.slabs, found.entry, &cursor)
     count = min(count, cursor.count)
-    out_elements(call, &cursor, cursor.count - 1 if greatest else 0, count, greatest, True, nested)
-    try:
-        zset_remove_range(
-            call.db, found, cursor.count - count if greatest else 0,
-            cursor.count if greatest else count)
-    except MemoryError:
-        out_truncate(call.out, used, call.out.piece_count)
-        raise
+    if head:
+        out_array(call.out, head)
+        out_bulk(call.out, key.data, key.size)
+    if head == ITEM_WITH_KEY:
+        cursor_seek(&cursor, cursor.count - 1 if greatest else 0)
+        cursor_get(&cursor, &item)
+        out_item(call, &item, True, False)
+    else:
+        out_elements(
+            call, &cursor, cursor.count - 1 if greatest else 0, count, greatest, True, nested)
+    zset_remove_range(
+        call.db, found, cursor.count - count if greatest else 0,
+        cursor.count if greatest else count)
     if greatest:
         call.changed_value(key, found, EVENT_ZSET, b"zpopmax", count)
     else:
@@ -404,7 +405,8 @@ cdef int pop_first(Call call, Slice* argv, int argc, bint greatest) except -1:
     if entry is NULL or count == 0:
         out_array(call.out, 0)
         return 0
-    return pop(call, &argv[1], &found, count, greatest, call.protocol == 3 and argc == 3)
+    return pop_from(
+        call, &argv[1], &found, count, greatest, 0, call.protocol == 3 and argc == 3)
 
 
 cdef int zpopmin(Call call, Slice* argv, int argc) except -1:
@@ -415,49 +417,115 @@ cdef int zpopmax(Call call, Slice* argv, int argc) except -1:
     return pop_first(call, argv, argc, True)
 
 
-cdef int zmpop(Call call, Slice* argv, int argc) except -1:
+cdef int tell_pop(Call call, Slice* key, bint greatest, int64_t count) except -1:
+    """Have a pop of one of several sets propagated; `count` 0: without one."""
+    if call.effects.feeding:
+        call.effects.command(3 if count else 2)
+        call.effects.argument(b"ZPOPMAX" if greatest else b"ZPOPMIN", 7)
+        call.effects.argument(key.data, key.size)
+        if count:
+            call.effects.argument_int(count)
+    return 0
+
+
+cdef struct Taking:              # what ZMPOP and BZMPOP ask for
+    int first, stop              # where the keys stand
+    bint greatest
+    int64_t count
+
+
+cdef bint read_taking(Call call, Slice* argv, int argc, int start, Taking* taking) except -1:
+    """Read `numkeys key ... MIN|MAX [COUNT n]` from `start`; False after answering an error."""
+    cdef int64_t keys
+    cdef int where
+    cdef bytes error = None
+    if not parse_int(argv[start].data, argv[start].size, &keys) or keys < 1:
+        call.refuse(NUMKEYS)
+        return False
+    if keys > argc - start - 2:
+        call.refuse(SYNTAX)
+        return False
+    where = start + 1 + <int>keys
+    taking.first = start + 1
+    taking.stop = where
+    taking.count = 1
+    taking.greatest = keyword(&argv[where], b"MAX", 3)
+    if not taking.greatest and not keyword(&argv[where], b"MIN", 3):
+        error = SYNTAX
+    elif argc != where + 1:
+        if argc < where + 3 or not keyword(&argv[where + 1], b"COUNT", 5):
+            error = SYNTAX
+        elif not parse_int(argv[where + 2].data, argv[where + 2].size, &taking.count) or (
+            taking.count < 1
+        ):
+            error = COUNT        # which comes before what stands behind it
+        elif argc != where + 3:
+            error = SYNTAX
+    if error is not None:
+        call.refuse(error)
+        return False
+    return True
+
+
+cdef int take(Call call, Slice* argv, const Taking* taking) except -1:
+    """Pop from the first set there is: answer key and members, or leave it unanswered."""
     cdef Found found
     cdef uint8_t* entry
-    cdef int64_t keys
-    cdef int64_t count = 1
-    cdef int64_t popped
-    cdef bint greatest
-    cdef int i, where
-    if not parse_int(argv[1].data, argv[1].size, &keys) or keys < 1:
-        return call.refuse(NUMKEYS)
-    if keys > argc - 3:
-        return call.refuse(SYNTAX)
-    where = 2 + <int>keys
-    greatest = keyword(&argv[where], b"MAX", 3)
-    if not greatest and not keyword(&argv[where], b"MIN", 3):
-        return call.refuse(SYNTAX)
-    if argc == where + 3 and keyword(&argv[where + 1], b"COUNT", 5):
-        if not parse_int(argv[where + 2].data, argv[where + 2].size, &count) or count < 1:
-            return call.refuse(COUNT)
-    elif argc != where + 1:
-        # what is wrong with a count comes before what stands behind it
-        if argc > where + 3 and keyword(&argv[where + 1], b"COUNT", 5) and (
-            not parse_int(argv[where + 2].data, argv[where + 2].size, &count) or count < 1
-        ):
-            return call.refuse(COUNT)
-        return call.refuse(SYNTAX)
-    for i in range(2, where):
+    cdef int i
+    for i in range(taking.first, taking.stop):
         entry = call.find(&argv[i], &found)
         if entry is NULL:
             continue
         if not is_zset(entry):
             return call.refuse(WRONG_TYPE)
-        popped = min(count, <int64_t>value_size_of(entry))
-        if call.effects.feeding:
-            call.effects.command(3)
-            call.effects.argument(b"ZPOPMAX" if greatest else b"ZPOPMIN", 7)
-            call.effects.argument(argv[i].data, argv[i].size)
-            call.effects.argument_int(popped)
-        out_array(call.out, 2)
-        out_bulk(call.out, argv[i].data, argv[i].size)
-        return pop(call, &argv[i], &found, count, greatest, True)
-    out_null_array(call.out, call.protocol)
+        tell_pop(call, &argv[i], taking.greatest,
+                 min(taking.count, <int64_t>value_size_of(entry)))
+        return pop_from(call, &argv[i], &found, taking.count, taking.greatest, 2, True)
+    return UNANSWERED
+
+
+cdef int zmpop(Call call, Slice* argv, int argc) except -1:
+    cdef Taking taking
+    if read_taking(call, argv, argc, 1, &taking) and take(call, argv, &taking) == UNANSWERED:
+        out_null_array(call.out, call.protocol)
     return 0
+
+
+cdef int bzmpop(Call call, Slice* argv, int argc) except -1:
+    cdef Taking taking
+    cdef int64_t ms
+    if not read_taking(call, argv, argc, 2, &taking):
+        return 0
+    if not parse_timeout(argv[1].data, argv[1].size, &ms):
+        return UNANSWERED
+    return take(call, argv, &taking)
+
+
+cdef int pop_waiting(Call call, Slice* argv, int argc, bint greatest) except -1:
+    """Pop one member of the first set there is, or leave the request unanswered."""
+    cdef Found found
+    cdef uint8_t* entry
+    cdef int64_t ms
+    cdef int i
+    if not parse_timeout(argv[argc - 1].data, argv[argc - 1].size, &ms):
+        return UNANSWERED
+    for i in range(1, argc - 1):
+        entry = call.first(&argv[1], &found) if i == 1 else call.find(&argv[i], &found)
+        if entry is NULL:
+            continue
+        if not is_zset(entry):
+            return call.refuse(WRONG_TYPE)
+        tell_pop(call, &argv[i], greatest, 0)
+        return pop_from(call, &argv[i], &found, 1, greatest, ITEM_WITH_KEY, False)
+    return UNANSWERED
+
+
+cdef int bzpopmin(Call call, Slice* argv, int argc) except -1:
+    return pop_waiting(call, argv, argc, False)
+
+
+cdef int bzpopmax(Call call, Slice* argv, int argc) except -1:
+    return pop_waiting(call, argv, argc, True)
 
 
 # -- random members ----------------------------------------------------------------------------
@@ -570,33 +638,6 @@ cdef int gather(void* context, uint64_t hash, Ref* ref) except -2:
     found.refs[found.count] = ref[0]
     found.count += 1
     return 0
-
-
-cdef bint parse_cursor(const Slice* text, uint64_t* cursor) noexcept nogil:
-    """Read a cursor as Redis does, that is, as C's strtoull does: blanks and a sign may stand
-    in front, and what has a minus wraps around, unless it is written as a negative number is.
-    """
-    cdef size_t i = 0
-    cdef uint64_t value = 0
-    cdef unsigned int digit
-    cdef bint minus = False
-    while i < text.size and (text.data[i] == c" " or 9 <= text.data[i] <= 13):
-        i += 1
-    if i < text.size and (text.data[i] == c"+" or text.data[i] == c"-"):
-        minus = text.data[i] == c"-"
-        if minus and i == 0 and text.size > 1 and text.data[1] != c"0":
-            return False
-        i += 1
-    if i == text.size:
-        return False
-    while i < text.size:
-        digit = <unsigned int>(<unsigned char>text.data[i]) - 48
-        if digit > 9 or value > (~<uint64_t>0 - digit) // 10:
-            return False
-        value = value * 10 + digit
-        i += 1
-    cursor[0] = 0 - value if minus else value
-    return True
 
 
 cdef void out_scanned(Call call, const Item* item, bint scores, bint exactly) noexcept:
@@ -724,5 +765,8 @@ ZREVRANK_BODY = body(zrevrank, "zrevrank")
 ZPOPMIN_BODY = body(zpopmin, "zpopmin")
 ZPOPMAX_BODY = body(zpopmax, "zpopmax")
 ZMPOP_BODY = body(zmpop, "zmpop")
+BZPOPMIN_BODY = body(bzpopmin, "bzpopmin")
+BZPOPMAX_BODY = body(bzpopmax, "bzpopmax")
+BZMPOP_BODY = body(bzmpop, "bzmpop")
 ZRANDMEMBER_BODY = body(zrandmember, "zrandmember")
 ZSCAN_BODY = body(zscan, "zscan")

@@ -31,6 +31,9 @@ cdef void list_end(Database db, const uint8_t* entry, bint left, Slice* value) n
 # Push values one after another; creates the list.
 cdef int list_push(Database db, Found* found, const char* key, size_t key_size,
                    const Slice* values, int64_t count, bint left) except -1
+# Store a list of values over whatever the key holds; they may lie in what is replaced.
+cdef int list_store(Database db, Found* found, const char* key, size_t key_size,
+                    const Slice* values, int64_t count) except -1
 # Remove elements from the ends, at most all. An empty list stays: the caller removes it.
 cdef int list_trim(Database db, Found* found, int64_t left, int64_t right) except -1
 cdef int list_drop(Database db, Found* found, bint left, int64_t count) except -1

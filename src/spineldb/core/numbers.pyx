@@ -16,8 +16,8 @@ import re
 
 from cpython.mem cimport PyMem_Malloc
 from libc cimport errno as c_errno
-from libc.math cimport isinf, isnan, signbit
-from libc.stdint cimport uint64_t
+from libc.math cimport ceil, isinf, isnan, signbit
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memset
 
@@ -71,6 +71,7 @@ cdef struct Digits:              # digits * 10**exponent
     int exponent
 
 cdef Power* powers = NULL
+cdef double TIMEOUT_END = 9223372036854775808.0          # 2^63 milliseconds
 
 
 cdef inline int floor_log2_power10(int k) noexcept nogil:
@@ -242,6 +243,44 @@ cdef bint parse_double(const char* text, size_t size, double* value) noexcept no
     return not (c_errno.errno == c_errno.ERANGE and (isinf(value[0]) or value[0] == 0))
 
 
+cdef bint parse_weight(const char* text, size_t size, double* value) noexcept nogil:
+    cdef char[LONG_DOUBLE_TEXT] copy
+    cdef char* end
+    cdef size_t i
+    value[0] = 0
+    if size and not is_float_start(text[0]):
+        return False
+    for i in range(size):
+        if i == LONG_DOUBLE_TEXT - 1 or text[i] == c'x' or text[i] == c'X':
+            return False
+        copy[i] = text[i]
+        if text[i] == 0:
+            size = i
+            break
+    if size == 0:
+        return True
+    copy[size] = 0
+    value[0] = spinel_strtod(copy, &end)
+    return end == copy + size and not isnan(value[0])
+
+
+cdef bint parse_timeout(const char* text, size_t size, int64_t* ms) noexcept nogil:
+    cdef double seconds
+    cdef size_t i
+    ms[0] = 0
+    if size < 10:                        # a few digits, as nearly always
+        for i in range(size):
+            if not c"0" <= text[i] <= c"9":
+                break
+            ms[0] = ms[0] * 10 + (text[i] - c"0") * 1000
+        else:
+            return size != 0
+    if not parse_double(text, size, &seconds) or seconds < 0 or seconds * 1000 >= TIMEOUT_END:
+        return False
+    ms[0] = <int64_t>ceil(seconds * 1000)
+    return True
+
+
 cdef bint parse_long_double(const char* text, size_t size, long double* value) noexcept nogil:
     cdef char[LONG_DOUBLE_TEXT] copy
     cdef char* end
@@ -375,6 +414,12 @@ def text_to_double(bytes text not None):
     """Read the whole text as a double; None if it is none, is not a number or out of range."""
     cdef double value
     return value if parse_double(text, len(text), &value) else None
+
+
+def text_to_timeout(bytes text not None):
+    """Read seconds as milliseconds, rounded up; None if they are none, or not in range."""
+    cdef int64_t ms
+    return ms if parse_timeout(text, len(text), &ms) else None
 
 
 def long_double_sum(bytes first not None, bytes second not None, *, bint exactly=False):

@@ -24,6 +24,9 @@ cdef struct Request:
     uint64_t hash                # of the first key
     bint hashed
 
+cdef enum:
+    PIN_FROM = 65536             # bytes: smaller blocks are cheaper to copy than to pin
+
 cdef struct Piece:               # a pinned block that is sent without being copied
     size_t position              # it follows this many bytes of the buffer
     Block* block

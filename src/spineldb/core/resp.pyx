@@ -39,7 +39,6 @@ from spineldb.core.slab cimport (
 cdef enum:
     FIRST_BUFFER = 16384         # bytes: most batches of replies fit
     POOLED_BUFFERS = 64          # 1 MB of them are kept for the next turn
-    PIN_FROM = 65536             # bytes: smaller blocks are cheaper to copy than to pin
 
     FIRST_BLOCK = 65536          # bytes: what a big argument begins with, and grows from
     REUSE_FROM = 1000000         # from here on it may take a block that was just released, whole

@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
-from spineldb.core.call cimport Call, body
+from spineldb.core.call cimport Call, body as compiled
 from spineldb.core.dispatch cimport (
     GATE_ACL, GATE_DISK, GATE_MEMORY, GATE_READONLY, GATE_REPLICAS, GATE_STALE,
 )
@@ -282,7 +282,7 @@ cdef int evalsha_ro(Call call, Slice* argv, int argc) except -1:
     return run_known(call, argv, argc, True)
 
 
-EVAL_BODY = body(&eval_, "eval")
-EVALSHA_BODY = body(&evalsha, "evalsha")
-EVAL_RO_BODY = body(&eval_ro, "eval_ro")
-EVALSHA_RO_BODY = body(&evalsha_ro, "evalsha_ro")
+EVAL_BODY = compiled(&eval_, "eval")
+EVALSHA_BODY = compiled(&evalsha, "evalsha")
+EVAL_RO_BODY = compiled(&eval_ro, "eval_ro")
+EVALSHA_RO_BODY = compiled(&evalsha_ro, "evalsha_ro")

@@ -15,7 +15,7 @@ cpdef enum SessionFlag:
     REPLY_SKIP_NEXT = 1 << 5     # CLIENT REPLY SKIP: from the next request on
     REPLY_SKIP = 1 << 6          # this request is not answered
     MONITOR = 1 << 7
-    PUBSUB = 1 << 8              # in RESP2's restricted mode
+    PUBSUB = 1 << 8              # it is subscribed to something
     REPLICA = 1 << 9
     PRIMARY = 1 << 10            # the link to our primary: exempt from gates
     NO_EVICT = 1 << 11
@@ -43,7 +43,7 @@ cdef class Session:
     cdef public object last_command              # dispatch.Command or None
     cdef public object waiting                   # engine: what a parked client waits for, or None
     cdef readonly Transaction transaction        # what it watches and has queued, or None
-    cdef public object state                     # of optional features, per client, or None
+    cdef public object subscriptions             # channels.Subscriptions, or None
 
     # The session has output to send, or may go on executing what it has read (after a flag of
     # STOPPED was cleared). Does nothing here; a connection asks its driver for a turn.

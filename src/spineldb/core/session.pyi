@@ -41,7 +41,7 @@ class Session:
     local_address: str
     last_command: Command | None
     waiting: Any
-    state: Any
+    subscriptions: Any
     @property
     def transaction(self) -> Transaction | None: ...
     @property

@@ -684,6 +684,8 @@ cdef Named* names_add(Slabs* slabs, Names* names, const char* name, size_t size,
         names.capacity = capacity
     ref = slab_alloc(slabs, fixed + size)
     if ref == 0:
+        if names.count == 0:
+            names_free(slabs, names)         # it goes with the last name otherwise
         return NULL
     one = <Named*>at(slabs, ref)
     for i in range(fixed):
@@ -706,9 +708,13 @@ cdef void names_remove(Slabs* slabs, Names* names, uint32_t position) noexcept n
     memmove(names.items + position, names.items + position + 1,
             (names.count - position) * sizeof(Named*))
     if names.count == 0:
-        slab_malloc_free(slabs, names.items, names.capacity * sizeof(Named*))
-        names.items = NULL
-        names.capacity = 0
+        names_free(slabs, names)
+
+
+cdef void names_free(Slabs* slabs, Names* names) noexcept nogil:
+    slab_malloc_free(slabs, names.items, names.capacity * sizeof(Named*))
+    names.items = NULL
+    names.capacity = 0
 
 
 cdef Group* find_group(const StreamRoot* stream, const char* name, size_t size) noexcept nogil:

@@ -6,13 +6,12 @@ function here takes one argument as it came and raises the error Redis has for i
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
 from spineldb import errors
 from spineldb.core.glob import matches as glob
-from spineldb.core.numbers import text_to_double
+from spineldb.core.numbers import text_to_double, text_to_timeout
 
 __all__ = [
     "INT64_MAX",
@@ -34,6 +33,7 @@ __all__ = [
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
+_CURSOR = re.compile(rb"(?!-[1-9])[ \t-\r]*([+-]?)(?=[0-9])0*([0-9]*)")
 _CANONICAL = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 
 
@@ -86,16 +86,13 @@ def number(raw: bytes) -> float:
 
 def timeout(raw: bytes) -> float:
     """Read a number of seconds to wait; 0 is for ever. Rounded up to whole milliseconds."""
-    if raw.isdigit() and len(raw) < 10:
-        return int(raw)  # as nearly always
+    milliseconds = text_to_timeout(raw)
+    if milliseconds is not None:
+        return milliseconds / 1000
     value = text_to_double(raw)
     if value is None:
         raise errors.TimeoutNotFloat
-    if value < 0:
-        raise errors.TimeoutNegative
-    if value * 1000 >= INT64_MAX:
-        raise errors.TimeoutOutOfRange
-    return math.ceil(value * 1000) / 1000
+    raise errors.TimeoutNegative if value < 0 else errors.TimeoutOutOfRange
 
 
 def timeout_ms(raw: bytes) -> int:
@@ -152,13 +149,12 @@ def bit_offset(raw: bytes, limit_bytes: int, width: int = 0) -> int:
 
 
 def cursor(raw: bytes) -> int:
-    """Read the cursor of SCAN: an unsigned integer of 64 bits."""
-    if not raw.isdigit() or len(raw) > 20:
+    """Read the cursor of HSCAN as `hot_keys` reads SCAN's: blanks, a sign, zeros may lead it."""
+    found = _CURSOR.fullmatch(raw)
+    if found is None or len(found[2]) > 20 or int(found[2] or b"0") >= 2**64:
         raise errors.InvalidCursor
-    value = int(raw)
-    if value >= 2**64:
-        raise errors.InvalidCursor
-    return value
+    value = int(found[2] or b"0")
+    return -value % 2**64 if found[1] == b"-" else value
 
 
 class Options:

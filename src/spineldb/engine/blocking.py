@@ -184,6 +184,8 @@ class Blocking:
         for waiter in list(database.awaited.get(key, ())):
             if not isinstance(waiter, Waiter) or waiter.session.waiting is not waiter:
                 continue
+            if waiter.session.has(SessionFlag.CLOSE_NOW):
+                continue  # it was killed in this turn: what it was given would be lost
             assert waiter.wait is not None
             if waiter.wait.kind in {None, kind}:
                 self._again(waiter)
@@ -218,6 +220,8 @@ class Blocking:
         """End a client's wait by an error, or as if its time had passed; False if it has none."""
         waiter = session.waiting
         if not isinstance(waiter, Waiter) or waiter.wait is None:
+            return False
+        if session.has(SessionFlag.CLOSE_NOW):
             return False
         self._answer(waiter, waiter.wait.otherwise if error is None else error)
         return True

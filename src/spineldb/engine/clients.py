@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from spineldb import clock, errors
+from spineldb.core.channels import ChannelKind, Subscriptions
 from spineldb.core.dispatch import POSTPONE, Command, Dispatcher, Gate
 from spineldb.core.session import Session, SessionFlag, memory_of, memory_of_clients
 from spineldb.engine.client_names import is_local
@@ -42,6 +43,13 @@ _LETTERS = (
     (SessionFlag.UNIX_SOCKET, "U"),
     (SessionFlag.NO_EVICT, "e"),
     (SessionFlag.NO_TOUCH, "T"),
+)
+
+
+_SUBSCRIPTIONS = (
+    ("sub", ChannelKind.CHANNEL),
+    ("psub", ChannelKind.PATTERN),
+    ("ssub", ChannelKind.SHARD),
 )
 
 
@@ -286,7 +294,9 @@ class Clients:
         yield "db", session.db
         transaction = session.transaction
         queueing = session.has(SessionFlag.QUEUEING)
-        yield from (("sub", 0), ("psub", 0), ("ssub", 0))
+        subscriptions: Subscriptions | None = session.subscriptions
+        for name, kind in _SUBSCRIPTIONS:
+            yield name, 0 if subscriptions is None else len(subscriptions.names(kind))
         yield "multi", transaction.count if transaction is not None and queueing else -1
         yield "watch", 0 if transaction is None else len(transaction.watched)
         yield "qbuf", session.input_bytes

@@ -22,6 +22,7 @@ from enum import IntFlag
 from types import MappingProxyType
 from typing import Any, Protocol, Required, TypedDict, TypeVar, Unpack
 
+from spineldb.core.call import Body as CoreBody
 from spineldb.engine import usage as usage_line
 from spineldb.engine.keyspecs import (
     HOW,
@@ -175,6 +176,7 @@ class Facts(TypedDict, total=False):
     """What a declaration may say beside the usage line and the flags."""
 
     since: Required[str]  # the version that brought the command
+    quick: CoreBody  # answers where nothing has to be waited for, before the function is called
     key: KeyFlag | tuple[KeyFlag, ...]  # what is done to the keys: one for all, or one per spec
     keys: Place | tuple[Place, ...]  # where the keys are, when the usage line does not show it
     extract: Extractor  # finds keys that no spec describes
@@ -209,6 +211,7 @@ class Command:
     since: str
     body: object  # a function, or what the core offers; None: only subcommands
     compiled: bool = False
+    quick: CoreBody | None = None  # what the core does where nothing is waited for
     complexity: str | None = None
     tips: tuple[str, ...] = ()
     history: tuple[tuple[str, str], ...] = ()
@@ -442,6 +445,7 @@ def _command(
         summary=summary,
         since=facts["since"],
         body=function,
+        quick=facts.get("quick"),
         complexity=facts.get("complexity", complexity),
         tips=facts.get("tips", ()),
         history=tuple(facts.get("history", ())),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from spineldb import clock, errors
 from spineldb.core.dispatch import Command, Dispatcher, Gate
+from spineldb.engine.keyspecs import georadius_keys, sort_keys
 from spineldb.observability.logging import get_log
 
 if TYPE_CHECKING:
@@ -115,6 +116,10 @@ class Emergency:
 _READS_WITHOUT_OPTIONS: dict[str, Callable[[list[bytes]], bool]] = {
     "getex": lambda argv: len(argv) == 2,
     "bitfield": lambda argv: not {b"set", b"incrby"} & {word.lower() for word in argv[2:]},
+    "hgetex": lambda argv: len(argv) > 2 and argv[2].lower() == b"fields",
+    "sort": lambda argv: len(sort_keys(argv) or ()) == 1,
+    "georadius": lambda argv: len(georadius_keys(argv) or ()) == 1,
+    "georadiusbymember": lambda argv: len(georadius_keys(argv) or ()) == 1,
 }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spineldb.engine.introspection import Info
     from spineldb.engine.lifecycle import Lifecycle
     from spineldb.engine.memory import Memory
+    from spineldb.engine.pubsub import PubSub
     from spineldb.engine.safety import Safety
     from spineldb.observability.observer import Observer
     from spineldb.scripting.scripts import ScriptLibrary
@@ -40,6 +41,7 @@ class Engine:
     clients: Clients
     emergency: Emergency
     eviction: Eviction
+    pubsub: PubSub
     safety: Safety  # guards against costly commands
     observer: Observer  # slow log, command log, latency events, MONITOR
     memory: Memory

@@ -95,6 +95,7 @@ def compiled(command: Command) -> Compiled:
         command.body,
         max(command.first_key, 0),
         subcommands or None,
+        command.quick,
     )
     made.flag(
         writes=Flag.WRITE in command.flags,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spineldb.engine.blocking import Blocking
     from spineldb.engine.clients import Clients
     from spineldb.engine.context import Context
+    from spineldb.engine.pubsub import PubSub
     from spineldb.engine.reply import Reply
     from spineldb.observability.observer import Observer
 
@@ -32,12 +33,18 @@ class Hooks:
     """The dispatcher's view of the engine."""
 
     def __init__(
-        self, clients: Clients, blocking: Blocking, observer: Observer, emergency: Emergency
+        self,
+        clients: Clients,
+        blocking: Blocking,
+        observer: Observer,
+        emergency: Emergency,
+        pubsub: PubSub,
     ) -> None:
         self._clients = clients
         self._blocking = blocking
         self._observer = observer
         self._emergency = emergency
+        self._pubsub = pubsub
         emergency.on_entry.append(self._refuse_waiting_writers)
 
     def admit(self, session: Session) -> bytes | None:
@@ -49,6 +56,7 @@ class Hooks:
         self._blocking.forget(session)
         self._observer.forget(session)
         discard(session)
+        self._pubsub.forget(session)
         self._clients.leave(session)
 
     def deferred(self, context: Context, value: Deferred) -> bool:

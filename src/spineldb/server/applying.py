@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spineldb import errors
 from spineldb.config.kinds import Refused
+from spineldb.core.effects import EventClass
 from spineldb.server import process
 
 if TYPE_CHECKING:
@@ -76,6 +77,36 @@ def _logs(server: Server) -> None:
     observer.latency.threshold_ms = settings.latency.threshold_ms
     observer.arm()
     server.engine.dispatcher.track_latency = settings.latency.tracking
+
+
+#: The class of events that each letter of notify-keyspace-events stands for.
+_EVENT_LETTERS = {
+    "K": EventClass.EVENT_KEYSPACE,
+    "E": EventClass.EVENT_KEYEVENT,
+    "g": EventClass.EVENT_GENERIC,
+    "$": EventClass.EVENT_STRING,
+    "l": EventClass.EVENT_LIST,
+    "s": EventClass.EVENT_SET,
+    "h": EventClass.EVENT_HASH,
+    "z": EventClass.EVENT_ZSET,
+    "x": EventClass.EVENT_EXPIRED,
+    "e": EventClass.EVENT_EVICTED,
+    "t": EventClass.EVENT_STREAM,
+    "d": EventClass.EVENT_MODULE,
+    "m": EventClass.EVENT_KEY_MISS,
+    "n": EventClass.EVENT_NEW,
+    "o": EventClass.EVENT_OVERWRITTEN,
+    "c": EventClass.EVENT_TYPE_CHANGED,
+}
+
+
+def _keyspace_events(server: Server) -> None:
+    letters = server.engine.settings.notify_keyspace_events
+    mask = 0
+    for letter in letters:
+        mask |= _EVENT_LETTERS[letter]
+    published = mask & (EventClass.EVENT_KEYSPACE | EventClass.EVENT_KEYEVENT)
+    server.engine.effects.event_mask = mask if published else 0
 
 
 def _log_level(server: Server) -> None:
@@ -151,6 +182,7 @@ _APPLIERS: tuple[tuple[tuple[str, ...], Callable[[Server], None]], ...] = (
         ),
         _logs,
     ),
+    (("notify-keyspace-events",), _keyspace_events),
     (("loglevel",), _log_level),
     (("maxclients",), _clients),
 )

@@ -25,6 +25,7 @@ from spineldb.engine.hooks import Hooks
 from spineldb.engine.introspection import Info
 from spineldb.engine.lifecycle import Lifecycle
 from spineldb.engine.memory import Memory, refuse_when_full
+from spineldb.engine.pubsub import PubSub
 from spineldb.engine.safety import Safety
 from spineldb.observability.observer import Observer
 from spineldb.scripting.scripts import ScriptLibrary
@@ -51,6 +52,7 @@ def compose(
     emergency = Emergency(dispatcher)
     eviction = Eviction(dispatcher)
     safety = Safety(dispatcher)
+    pubsub = PubSub(dispatcher)
     observer = Observer(dispatcher, settings.hides)
     engine = Engine(
         settings=settings,
@@ -63,6 +65,7 @@ def compose(
         emergency=emergency,
         eviction=eviction,
         safety=safety,
+        pubsub=pubsub,
         observer=observer,
         memory=Memory(keyspace, clients),
         info=Info(),
@@ -71,12 +74,13 @@ def compose(
     )
     context.engine = engine
     dispatcher.install(compiled_table(table))
-    dispatcher.hooks = Hooks(clients, blocking, observer, emergency)
+    dispatcher.hooks = Hooks(clients, blocking, observer, emergency, pubsub)
     dispatcher.gates = (  # the order in which clients observe them (EM-4)
         (Gate.GATE_AUTH, clients.ask_to_log_in),
         (Gate.GATE_NO_MULTI, refuse_to_queue),
         (Gate.GATE_EMERGENCY, emergency.gate),
         (Gate.GATE_MEMORY, refuse_when_full),
+        (Gate.GATE_PUBSUB, pubsub.gate),
         (Gate.GATE_SAFETY, safety.gate),
         (Gate.GATE_PAUSE, clients.hold_back),
     )

@@ -15,6 +15,7 @@ from spineldb import clock
 from spineldb.core.entry import Kind
 from spineldb.engine.introspection import Fields, Section
 from spineldb.engine.modules import MODULES
+from spineldb.engine.pubsub import subscribers
 from spineldb.observability.process import (
     cpu_seconds,
     human,
@@ -116,7 +117,8 @@ def _clients(server: Server) -> Fields:
         max((one.output_capacity for one in sessions), default=0),
     )
     yield "blocked_clients", engine.blocking.blocked_clients
-    yield from _zero("tracking_clients", "pubsub_clients")
+    yield from _zero("tracking_clients")
+    yield "pubsub_clients", subscribers(sessions)
     yield "watching_clients", sum(_watches(one) for one in sessions)
     yield "clients_in_timeout_table", engine.blocking.waiting_for_time
     yield "total_watched_keys", engine.keyspace.watched_keys
@@ -228,7 +230,10 @@ def _stats(server: Server) -> Fields:
     yield from _zero("sync_full", "sync_partial_ok", "sync_partial_err")
     yield "expired_subkeys", engine.effects.expired_fields
     yield from _keyspace_stats(server)
-    yield from _zero("pubsub_channels", "pubsub_patterns", "pubsubshard_channels")
+    channels = engine.effects.channels
+    yield "pubsub_channels", len(channels.channels)
+    yield "pubsub_patterns", len(channels.patterns)
+    yield "pubsubshard_channels", len(channels.shard_channels)
     yield from _zero("latest_fork_usec", "total_forks", "migrate_cached_sockets")
     yield "slave_expires_tracked_keys", 0
     yield "active_defrag_hits", engine.keyspace.moved_count

@@ -169,6 +169,9 @@ def test_the_reason_is_one_line(party: Party, client: Guest) -> None:
         "SET k v", "DEL k", "EXPIRE k 10", "INCR n", "RENAME k j", "COPY k j", "MOVE k 1",
         "SWAPDB 0 1", "FLUSHALL", "FLUSHDB", "GETDEL k", "GETEX k PERSIST", "SETBIT k 1 1",
         "BITOP NOT j k", "BITFIELD k SET u8 0 1", "UNLINK k", "PERSIST k", "HOLD k",
+        "SORT l STORE d", "SORT l BY nosort STORE a STORE b", "HGETEX h PERSIST FIELDS 1 f",
+        "GEORADIUS g 1 1 1 m STORE d", "GEORADIUSBYMEMBER g a 1 m STOREDIST d", "PFADD p a",
+        "PFMERGE p k", "RPUSH l x", "HEXPIRE h 10 FIELDS 1 f", "BLPOP l 0", "XADD x * f v",
     ],
 )  # fmt: skip
 def test_writes_are_refused(client: Guest, line: str) -> None:
@@ -183,6 +186,8 @@ def test_writes_are_refused(client: Guest, line: str) -> None:
         "PING", "GET k", "GETEX k", "BITFIELD k GET u8 0", "TOUCH k", "OBJECT ENCODING k",
         "EXISTS k", "TTL k", "CONFIG SET timeout 0", "CONFIG GET timeout", "CLIENT LIST",
         "ROLE", "LATENCY LATEST", "SLOWLOG GET", "MEMORY USAGE k", "DEBUG DIGEST", "SCAN 0",
+        "SORT l", "SORT l BY w_* GET # ALPHA", "SORT_RO l", "HGETEX h FIELDS 1 f", "PFCOUNT p",
+        "GEORADIUS g 1 1 1 m", "GEORADIUSBYMEMBER_RO g a 1 m", "HGETALL h", "LRANGE l 0 -1",
     ],
 )  # fmt: skip
 def test_what_reads_or_administers_goes_on(client: Guest, line: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from spineldb import commands
+from spineldb.core.effects import RecordingSink
+from spineldb.core.session import SessionFlag
 from spineldb.engine.command import CommandTable
 from spineldb.engine.safety import GUARDS
 from tests.support.several import Guest, Party
@@ -78,10 +80,17 @@ PASSED = [
     "ZRANGEBYSCORE zset 1 3", "ZREVRANGEBYSCORE zset 3 1",
     "ZRANGEBYLEX same - (c", "ZREVRANGEBYLEX same [c -", "ZUNION 1 few", "XRANGE stream - 5",
     "XRANGE stream - + COUNT 5", "XREVRANGE stream + -  COUNT 2", "SORT few",
+    # what writes to a hash reads the fields that it names, of a hash of any size
+    "HSET hash 1 x 11 y", "HMSET hash 1 x 11 y", "HSETNX hash 11 y", "HINCRBY hash n 1",
+    "HINCRBYFLOAT hash n 0.5", "HDEL hash 1 2 3 4 5 6", "HEXPIRE hash 100 FIELDS 6 1 2 3 4 5 6",
+    "HPERSIST hash FIELDS 1 1", "HGETEX hash PERSIST FIELDS 1 1", "HGETDEL hash FIELDS 2 1 2",
+    "HSETEX hash EX 100 FIELDS 1 1 x", "HLEN hash", "HMGET hash 1 2 3 4 5 6", "HSCAN hash 0",
+    "HRANDFIELD hash 2", "HTTL hash FIELDS 1 1", "DEL hash",
 ]  # fmt: skip
 #: Requests that are wrong: their commands say how, with or without guards.
 WRONG = [
     "LRANGE list x y", "LRANGE string 0 -1", "SMEMBERS string", "SMEMBERS list", "HGETALL set",
+    "HKEYS list", "HVALS string",
     "SUNION string set", "ZRANGE zset x y", "ZRANGE zset a b BYSCORE", "ZRANGE same x y BYLEX",
     "ZRANGE zset 0 -1 LIMIT 0", "ZRANGEBYSCORE zset x y", "ZRANGEBYSCORE string 1 2",
     "XRANGE stream x y", "XRANGE stream - + COUNT", "XRANGE stream - + COUNT x",
@@ -159,6 +168,38 @@ def test_many_keys_are_refused_and_not_the_one_that_is_stored(party: Party, line
     party.engine.safety.limit(0, 3)
     reply = guest.say(line)
     assert "max_set_operation_keys" not in str(reply)
+
+
+@pytest.mark.parametrize("line", [*(line for line, _, _ in REFUSED), *MANY])
+def test_what_is_refused_changes_nothing(party: Party, line: str) -> None:
+    """Not a key, not a deadline, not who is blocked, and nothing is propagated."""
+    guest = guarded(party, line)
+    guest.say("SET x value EX 1000")
+    sink = RecordingSink()
+    party.engine.effects.add_sink(sink)
+    digest, dirty = guest.say("DEBUG DIGEST"), party.engine.effects.dirty
+    party.engine.safety.limit(LIMIT, 2)
+    assert str(guest.say(line)).startswith("ERR Command ")
+    assert guest.say("DEBUG DIGEST") == digest
+    assert party.engine.effects.dirty == dirty
+    assert not guest.connection.has(SessionFlag.BLOCKED)
+    assert sink.take() == b""
+
+
+@pytest.mark.parametrize(("line", "key", "size"), REFUSED)
+def test_in_a_transaction_it_is_refused_when_it_runs(
+    party: Party, line: str, key: str, size: int
+) -> None:
+    """What was queued before may have changed how much there is to read."""
+    guest = guarded(party, line, LIMIT)
+    refusal = f"aborted: collection size ({size}) exceeds"
+    guest.say("MULTI")
+    for words in (line, f"DEL {key}", line):
+        assert guest.say(words) == "QUEUED"
+    refused, deleted, passed = guest.say("EXEC")
+    assert refusal in str(refused)
+    assert deleted == 1
+    assert "aborted" not in str(passed)
 
 
 def test_every_guarded_command_has_a_case() -> None:
