@@ -37,9 +37,7 @@ class ScriptLibrary(ScriptTable):
         self._version = version
         self._evaluated: dict[bytes, None] = {}  # those that EVAL brought, the oldest first
         self.evicted = 0
-        settings.subscribe(
-            self._limit, "safety.script_timeout_ms", "safety.script_memory_limit_mb"
-        )
+        settings.subscribe(self._limit, "safety.script_timeout_ms", "safety.script_memory_limit_mb")
 
     def compile_new(self, body: bytes, name: bytes, *, stays: bool = False) -> Script:
         """Compile a script that is not known under its name, and keep it."""
@@ -81,6 +79,16 @@ class ScriptLibrary(ScriptTable):
         self.known = {}
         self._evaluated = {}
         self.runner = None
+
+    @property
+    def state_bytes(self) -> int:
+        """The memory of the state of Lua."""
+        return 0 if self.runner is None else self.runner.state.used_bytes
+
+    @property
+    def text_bytes(self) -> int:
+        """The size of all scripts together."""
+        return sum(len(name) + len(script.body) for name, script in self.known.items())
 
     def _prepared(self) -> ScriptRunner:
         if self.runner is None:
