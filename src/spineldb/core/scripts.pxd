@@ -27,10 +27,10 @@ cdef class ScriptRunner:
     cdef public object on_check              # called (session, command, argv): may it? or None
     cdef readonly bint wrote                 # the run has called a command that writes
     cdef readonly bint running
-    cdef bint read_only, needs_room          # the script that runs
+    cdef bint read_only, full                # the script that runs: may not write; has no room
     cdef int64_t timeout_ns                  # a run that has written nothing ends then; 0: never
 
     cdef int run(self, Call call, Script script, bytes name, int keys, bint read_only) except -1
     cdef void call(self, Slice* argv, int argc, int protocol) except *
     cdef object refusal(self, Command command, int argc)
-    cdef bint is_full(self) except -1
+    cdef bint is_full(self, Session caller) except -1

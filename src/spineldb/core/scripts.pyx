@@ -91,8 +91,8 @@ cdef class ScriptRunner:
         client.gates = caller.gates & <uint32_t>GATE_ACL
         client.flags = AUTHENTICATED | (caller.flags & <uint32_t>(PRIMARY | NO_TOUCH))
         self.read_only = read_only or script.read_only
-        self.needs_room = not script.allow_oom
         self.wrote = False
+        self.full = not script.allow_oom and self.is_full(caller)
         memset(&run, 0, sizeof(Run))
         run.script = script.number
         run.name = name
@@ -147,16 +147,23 @@ cdef class ScriptRunner:
             return REFUSED
         if command.writes and self.read_only:
             return WRITES
-        if command.gates & GATE_MEMORY and self.needs_room and self.is_full():
+        if command.gates & GATE_MEMORY and self.full and not self.wrote:
             return NO_ROOM
         return None
 
-    cdef bint is_full(self) except -1:
-        """Is there no room for a command that may need some? What was begun may be ended."""
+    cdef bint is_full(self, Session caller) except -1:
+        """Is there no room for commands that may need some? Evicts first, where that may be."""
         cdef Dispatcher dispatcher = self.dispatcher
-        if self.wrote or dispatcher.slabs.used <= dispatcher.memory_mark:
+        cdef int64_t dirty = dispatcher.effects.dirty
+        cdef bint full
+        if dispatcher.slabs.used <= dispatcher.memory_mark:
             return False
-        return dispatcher.is_full(self.client)
+        if dispatcher.depth:                 # within EXEC, whose unit has begun
+            return True
+        full = dispatcher.is_full(caller)
+        dispatcher.effects.begin(caller.db)  # what was evicted were units of their own
+        dispatcher.within_dirty += dispatcher.effects.dirty - dirty
+        return full
 
 
 cdef void run_command(void* context, Slice* argv, int argc, int protocol, Output* out) noexcept:

@@ -214,3 +214,28 @@ def test_commands_within_scripts_are_counted(db: Subject) -> None:
     assert db.dispatcher.lookup(b"ping").calls == before + 10
     with contextlib.suppress(KeyError):
         assert db.dispatcher.errors["ERR"] >= 0
+
+
+def test_without_room_a_script_may_not_begin_to_write(db: Subject) -> None:
+    db.ask("SET", "k", "v")
+    db.propagated()
+    db.dispatcher.limit_memory(1)
+    refused = "OOM command not allowed when used memory > 'maxmemory'."
+    assert db.ask("EVAL", "return redis.call('SET', 'a', 'b')", 0).startswith(refused)
+    assert db.ask("EVAL", "return redis.call('GET', 'k')", 0) == b"v"
+    assert db.ask("EVAL", "redis.call('DEL', 'k') return redis.call('SET', 'a', 'b')", 0) == "OK"
+    assert db.ask("EVAL", "#!lua flags=allow-oom\nreturn redis.call('SET', 'a', 'c')", 0) == "OK"
+    assert db.propagated() == [b"MULTI", b"DEL k", b"SET a b", b"EXEC", b"SET a c"]
+
+
+def test_what_is_evicted_for_a_script_travels_before_it(db: Subject) -> None:
+    for number in range(100):
+        db.ask("SET", f"k{number}", b"x" * 2000)
+    db.engine.eviction.follow("allkeys-random", 5)
+    used = db.engine.keyspace.used_memory
+    db.propagated()
+    db.dispatcher.limit_memory(used - 10_000)
+    assert db.ask("EVAL", "return redis.call('SET', 'new', 'value')", 0) == "OK"
+    told = db.propagated()
+    assert told[-1] == b"SET new value"
+    assert all(line.startswith((b"DEL ", b"UNLINK ")) for line in told[:-1])
