@@ -1,12 +1,14 @@
+from typing import Self
+
 class LuaError(Exception): ...
 
 class LuaState:
     memory_limit: int
     for_functions: bool
     scripts: int
-    def __init__(
-        self, *, version: str = "8.2.0", server: str = "spineldb", functions: bool = False
-    ) -> None: ...
+    def __new__(
+        cls, *, version: str = "8.2.0", server: str = "spineldb", functions: bool = False
+    ) -> Self: ...
     @property
     def used_bytes(self) -> int: ...
     @property

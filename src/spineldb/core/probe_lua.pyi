@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 from spineldb.core.lua_state import LuaState
 
@@ -11,8 +11,8 @@ class Scripts:
     may: Callable[[list[bytes]], int] | None
     replicated: list[int]
     outcome: int
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         command: Callable[[list[bytes], int], Any] | None = None,
         tick: Callable[[int], bytes | None] | None = None,
@@ -22,7 +22,7 @@ class Scripts:
         limit: int = 0,
         functions: bool = False,
         version: str = "8.2.0",
-    ) -> None: ...
+    ) -> Self: ...
     def run(
         self,
         script: int,

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from spineldb.core.call import Body
 from spineldb.core.dispatch import Command, Dispatcher
@@ -25,7 +25,7 @@ class Script:
 class ScriptTable:
     known: dict[bytes, Script]
     runner: ScriptRunner | None
-    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
 
 class ScriptRunner:
     state: LuaState
@@ -35,9 +35,9 @@ class ScriptRunner:
     on_check: Callable[[Session, Command, list[bytes]], bool] | None
     wrote: bool
     running: bool
-    def __init__(
-        self, dispatcher: Dispatcher, client: Session, *, version: str, functions: bool = False
-    ) -> None: ...
+    def __new__(
+        cls, dispatcher: Dispatcher, client: Session, *, version: str, functions: bool = False
+    ) -> Self: ...
     def limit(self, timeout_ms: int, memory: int) -> None: ...
 
 EVAL_BODY: Body
