@@ -176,8 +176,8 @@ def _with_human(name: str, size: int) -> Fields:
 
 def _scripts(scripts: ScriptLibrary) -> Fields:
     state, texts = scripts.state_bytes, scripts.text_bytes
-    yield "used_memory_vm_eval", state
-    yield from _with_human("used_memory_lua", state)
+    yield from (("used_memory_lua", state), ("used_memory_vm_eval", state))
+    yield "used_memory_lua_human", human(state)
     yield "used_memory_scripts_eval", texts
     yield "number_of_cached_scripts", len(scripts.known)
     yield from _zero("number_of_functions", "number_of_libraries", "used_memory_vm_functions")
