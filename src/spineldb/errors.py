@@ -209,6 +209,68 @@ class Busy(CommandError):
     text = "SpinelDB is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 
 
+class NoScript(CommandError):
+    code = "NOSCRIPT"
+    text = "No matching script. Please use EVAL."
+
+
+class NotBusy(CommandError):
+    code = "NOTBUSY"
+    text = "No scripts in execution right now."
+
+
+class NegativeKeys(CommandError):
+    text = "Number of keys can't be negative"
+
+
+class ScriptNotCompiled(CommandError):
+    text = "Error compiling script (new function): {}"
+
+
+class ScriptFlushOption(CommandError):
+    text = "SCRIPT FLUSH only support SYNC|ASYNC option"
+
+
+class NoScriptDebugger(CommandError):
+    text = "SpinelDB has no debugger of scripts"
+
+
+class ScriptShebang(CommandError):
+    text = "Invalid script shebang"
+
+
+class ScriptEngine(CommandError):
+    text = "Unexpected engine in script shebang: {}"
+
+
+class ScriptOption(CommandError):
+    text = "Unknown lua shebang option: {}"
+
+
+class ScriptFlag(CommandError):
+    text = "Unexpected flag in script shebang: {}"
+
+
+class ScriptUnknownCommand(CommandError):
+    text = "Unknown Redis command called from script"
+
+
+class ScriptWrongArity(CommandError):
+    text = "Wrong number of args calling Redis command from script"
+
+
+class ScriptRefusedCommand(CommandError):
+    text = "This Redis command is not allowed from script"
+
+
+class ScriptReadOnly(CommandError):
+    text = "Write commands are not allowed from read-only scripts."
+
+
+class ScriptTimedOut(CommandError):
+    text = "Script timed out"
+
+
 class Emergency(CommandError):
     code = "READONLY"
     text = "Server is in emergency read-only mode due to a critical propagation failure."

@@ -50,7 +50,13 @@ MAP = """
     core.hashes core.streams
     core.dispatch
     core.hot_*
-    core.lua
+    core.sha1 core.lua_api
+    core.lua_host
+    core.lua_bit core.lua_struct core.lua_cmsgpack core.lua_cjson core.lua_values
+    core.lua_commands
+    core.lua_sandbox
+    core.lua_state
+    core.scripts
     core.connection
     core.reactor
     core

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spineldb.engine.pubsub import PubSub
     from spineldb.engine.safety import Safety
     from spineldb.observability.observer import Observer
+    from spineldb.scripting.scripts import ScriptLibrary
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Engine:
     observer: Observer  # slow log, command log, latency events, MONITOR
     memory: Memory
     info: Info  # the sections of INFO
+    scripts: ScriptLibrary
     lifecycle: Lifecycle  # start, stop, identity of this run
     on_reset: list[Callable[[], None]] = field(
         default_factory=list[Callable[[], None]]

@@ -28,6 +28,8 @@ from spineldb.engine.memory import Memory, refuse_when_full
 from spineldb.engine.pubsub import PubSub
 from spineldb.engine.safety import Safety
 from spineldb.observability.observer import Observer
+from spineldb.scripting.scripts import ScriptLibrary
+from spineldb.version import REDIS_VERSION
 
 
 def compose(
@@ -67,6 +69,7 @@ def compose(
         observer=observer,
         memory=Memory(keyspace, clients),
         info=Info(),
+        scripts=ScriptLibrary(dispatcher, settings, REDIS_VERSION),
         lifecycle=Lifecycle(),
     )
     context.engine = engine

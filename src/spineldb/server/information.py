@@ -27,6 +27,7 @@ from spineldb.version import REDIS_VERSION, SPINELDB_VERSION
 if TYPE_CHECKING:
     from spineldb.core.dispatch import Command
     from spineldb.core.session import Session
+    from spineldb.scripting.scripts import ScriptLibrary
     from spineldb.server.server import Server
 
 KEYSIZES = (
@@ -147,18 +148,7 @@ def _memory(server: Server) -> Fields:
     yield from (("allocator_active", memory.held), ("allocator_resident", memory.held))
     yield "allocator_muzzy", 0
     yield from _with_human("total_system_memory", system_bytes())
-    yield from _zero("used_memory_lua", "used_memory_vm_eval")
-    yield "used_memory_lua_human", "0B"
-    yield from _zero(
-        "used_memory_scripts_eval",
-        "number_of_cached_scripts",
-        "number_of_functions",
-        "number_of_libraries",
-        "used_memory_vm_functions",
-    )
-    yield from _with_human("used_memory_vm_total", 0)
-    yield "used_memory_functions", 0
-    yield from _with_human("used_memory_scripts", 0)
+    yield from _scripts(engine.scripts)
     yield from _with_human("maxmemory", engine.settings.maxmemory)
     yield "maxmemory_policy", engine.settings.text("maxmemory-policy")
     yield from memory.ratios(resident)
@@ -182,6 +172,18 @@ def _memory(server: Server) -> Fields:
 def _with_human(name: str, size: int) -> Fields:
     yield name, size
     yield f"{name}_human", human(size)
+
+
+def _scripts(scripts: ScriptLibrary) -> Fields:
+    state, texts = scripts.state_bytes, scripts.text_bytes
+    yield from (("used_memory_lua", state), ("used_memory_vm_eval", state))
+    yield "used_memory_lua_human", human(state)
+    yield "used_memory_scripts_eval", texts
+    yield "number_of_cached_scripts", len(scripts.known)
+    yield from _zero("number_of_functions", "number_of_libraries", "used_memory_vm_functions")
+    yield from _with_human("used_memory_vm_total", state)
+    yield "used_memory_functions", 0
+    yield from _with_human("used_memory_scripts", texts)
 
 
 def _persistence(server: Server) -> Fields:
@@ -256,7 +258,7 @@ def _keyspace_stats(server: Server) -> Fields:
     evicted, *exceeded = engine.eviction.info()
     yield evicted
     yield "evicted_clients", engine.clients.evicted
-    yield "evicted_scripts", 0
+    yield "evicted_scripts", engine.scripts.evicted
     yield from exceeded
     yield "keyspace_hits", engine.dispatcher.context.hits
     yield "keyspace_misses", engine.dispatcher.context.misses

@@ -1,0 +1,1 @@
+# Nothing of it is for Python: core/lua_state.pyx uses it.
