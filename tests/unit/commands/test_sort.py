@@ -9,8 +9,8 @@ import pytest
 
 from spineldb.core import probe_data
 from spineldb.core.effects import RecordingSink
-from tests.support.composed import EVERY_EVENT
 from tests.support.embedded import Embedded
+from tests.support.events import heard, listening
 from tests.support.several import NOTHING, Party
 from tests.support.wire import encoded
 
@@ -163,26 +163,24 @@ def test_keys_made_from_patterns_may_be_long(server: Embedded) -> None:
 
 
 def test_events_say_what_happened_to_the_key_that_is_stored(server: Embedded) -> None:
-    heard: list[tuple[str, bytes]] = []
     server.ask("RPUSH", "l", 2, 1)
-    server.effects.event_mask = EVERY_EVENT
-    server.effects.on_event = lambda _db, _class, event, key: heard.append((event.decode(), key))
+    listener = listening(server.effects)
     server.ask("SORT", "l", "STORE", "d")
     server.ask("SORT", "l", "STORE", "d")
+    assert heard(listener) == [
+        (0, "new", b"d"), (0, "sortstore", b"d"), (0, "overwritten", b"d"), (0, "sortstore", b"d"),
+    ]  # fmt: skip
     server.ask("SADD", "s", 1)
-    heard_before = len(heard)
+    heard(listener)
     server.ask("SORT", "l", "STORE", "s")
     server.ask("SORT", "l", "BY", "w_*", "GET", "#", "LIMIT", 0, 0)
     server.ask("SORT", "missing", "STORE", "d")
     server.ask("SORT", "missing", "STORE", "d")
-    assert heard[:4] == [
-        ("new", b"d"), ("sortstore", b"d"), ("overwritten", b"d"), ("sortstore", b"d"),
-    ]  # fmt: skip
-    assert heard[heard_before:] == [
-        ("overwritten", b"s"), ("type_changed", b"s"), ("sortstore", b"s"),
-        ("keymiss", b"w_2"), ("keymiss", b"w_1"),
-        ("keymiss", b"missing"), ("del", b"d"),
-        ("keymiss", b"missing"),
+    assert heard(listener) == [
+        (0, "overwritten", b"s"), (0, "type_changed", b"s"), (0, "sortstore", b"s"),
+        (0, "keymiss", b"w_2"), (0, "keymiss", b"w_1"),
+        (0, "keymiss", b"missing"), (0, "del", b"d"),
+        (0, "keymiss", b"missing"),
     ]  # fmt: skip
 
 
