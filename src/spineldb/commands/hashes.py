@@ -487,7 +487,7 @@ def hpersist(ctx: Context, key: bytes, *words: bytes) -> list[int]:
 )
 def hgetdel(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
     """Return the values of fields and delete these. O(N) in the fields given."""
-    found = ctx.read(key, Hash)
+    found = ctx.db.find(key, Hash)
     fields = _fields(words, errors.FieldsPositive)
     values: list[bytes | None] = []
     gone: list[bytes] = []
@@ -562,10 +562,7 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> int:
     if (condition == b"FNX" and any(held)) or (condition == b"FXX" and not all(held)):
         return 0
     if deadline is not None and _has_passed(ctx, deadline):
-        gone = [name for name in names if found.delete(name)]
-        if gone:
-            ctx.changed(key, "hdel", len(gone))
-            ctx.propagate(b"HDEL", key, *gone)
+        _put_passed(ctx, key, found, names)
         return 1
     done: list[bytes] = []
     with _Telling(ctx, key, "hset", done):
@@ -590,7 +587,7 @@ def hsetex(ctx: Context, key: bytes, *words: bytes) -> int:
 )
 def hgetex(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
     """Return the values of fields and change when these expire. O(N) in the fields given."""
-    found = ctx.read(key, Hash)
+    found = ctx.db.find(key, Hash)
     if found is not None:
         found.bury(ctx.effects)
     option, deadline = words[0].upper(), -1
@@ -615,6 +612,22 @@ def hgetex(ctx: Context, key: bytes, *words: bytes) -> list[bytes | None]:
     if touched:
         _tell_hgetex(ctx, key, deadline, past, touched)
     return values
+
+
+def _put_passed(ctx: Context, key: bytes, found: Hash, names: Sequence[bytes]) -> None:
+    """Delete fields that would be set when their time has passed; the events tell of both."""
+    created = key not in ctx.db
+    if created:
+        ctx.effects.publish(ctx.db, key, "new")
+    ctx.effects.publish(ctx.db, key, "hset")
+    gone = [name for name in names if found.delete(name)]
+    if gone:
+        ctx.changed(key, "hdel", len(gone))
+        ctx.propagate(b"HDEL", key, *gone)
+    else:
+        ctx.effects.publish(ctx.db, key, "hdel")
+    if created:
+        ctx.effects.publish(ctx.db, key, "del")
 
 
 def _change(fields: Hash, field: bytes, deadline: int, past: bool) -> None:

@@ -167,6 +167,10 @@ cdef class Effects(Undertaker):
         self.event_mask = mask
         self.keyspace.born = 0               # by a change of which no event was published
 
+    def publish(self, Database db, bytes key, str event) -> None:
+        """Publish an event of a key, of which nobody else needs to know."""
+        self.tell(db.index, EVENT_CLASSES[event], event.encode(), key)
+
     def touched(self, Database db, bytes key) -> None:
         """Mark those who watch or await `key`, without an event or a change to count."""
         self.announce(db, key, 0, b"")

@@ -195,7 +195,8 @@ cdef int xackdel(Call call, Slice* argv, int argc) except -1:
 
 cdef int remove_referenced(Call call, Slice* argv, int argc, bint acknowledging) except -1:
     cdef Found found
-    cdef StreamRoot* stream = typed(call.first(&argv[1], &found))
+    cdef StreamRoot* stream = typed(
+        call.read_first(&argv[1], &found) if acknowledging else call.first(&argv[1], &found))
     cdef Group* group = NULL
     cdef ID id
     cdef int references, i, result
@@ -587,7 +588,7 @@ cdef int xautoclaim(Call call, Slice* argv, int argc) except -1:
     claim.min_idle = number_of(&argv[4], "min-idle-time argument", "XAUTOCLAIM")
     edge_of(&argv[5], False, &start)
     count = autoclaim_options(&claim, argc)
-    claim.stream = typed(call.first(&argv[1], &found))
+    claim.stream = typed(call.read_first(&argv[1], &found))
     claim.group = group_of(claim.stream, &argv[1], &argv[2])
     begin(call, &claim)
     sweep(call, &claim, &start, count)
