@@ -51,7 +51,7 @@ def of_groups(seed: int, groups: set[str]) -> Requests:
     requests = Requests(
         TABLE,
         random.Random(seed),
-        skip=SKIPPED,
+        skip=SKIPPED | {"scan"},  # which buries what it meets
         only=lambda command: command.group in groups,
         broken=0.04,
         edge=0.04,
@@ -136,7 +136,7 @@ def compare(family: str, seed: int, port: int, protocol: int, count: int) -> lis
         answers = theirs.answers(marked(batch))[::2]
         for request, mine, answer in zip(batch, replies, answers, strict=True):
             here, there = one.events(), other.events()
-            if is_arbitrary(request):
+            if len(request) > 1 and is_arbitrary(request):
                 continue
             if request[0].upper() in {b"SORT", b"SORT_RO"}:  # of sets, in an order of their own
                 here, there = sorted(here), sorted(there)
@@ -171,7 +171,7 @@ def test_every_event_is_the_real_servers(peer: servers.Server, family: str, seed
 @pytest.mark.real
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("seed", range(100, 110))
+@pytest.mark.parametrize("seed", range(100, 104))
 @pytest.mark.parametrize("family", [*FAMILIES, "streams", "sorting"])
 def test_every_event_of_many_is_the_real_servers(
     peer: servers.Server, family: str, seed: int
