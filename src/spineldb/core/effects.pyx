@@ -35,9 +35,9 @@ EVENT_CLASSES = {
     for event_class, names in {
         EVENT_GENERIC: "del rename_from rename_to move_from move_to copy_to expire persist restore "
                        "sortstore",
-        EVENT_STRING: "set setrange append setbit incrby incrbyfloat pfadd pfmerge",
+        EVENT_STRING: "set setrange append setbit incrby incrbyfloat pfadd",
         EVENT_LIST: "lpush rpush lpop rpop lrem linsert lset ltrim",
-        EVENT_SET: "sadd srem spop sinterstore sunionstore sdiffstore smove_from smove_to",
+        EVENT_SET: "sadd srem spop sinterstore sunionstore sdiffstore",
         EVENT_HASH: "hset hincrby hincrbyfloat hdel hexpire hpersist hexpired",
         EVENT_ZSET: "zadd zincr zrem zremrangebyscore zremrangebyrank zremrangebylex zpopmin "
                     "zpopmax zunionstore zinterstore zdiffstore zrangestore geosearchstore "
