@@ -23,7 +23,7 @@ from tests.support.embedded import STRING_LIMIT, Embedded
 from tests.support.events import EVERY_EVENT
 from tests.support.peer import Peer
 from tests.support.requests import Requests
-from tests.support.wire import Fault, encoded, pipeline
+from tests.support.wire import Fault, pipeline
 
 BATCH = 40
 AHEAD_MS = 10**9  # so that no deadline passes between the two
@@ -150,10 +150,14 @@ def compare(family: str, seed: int, port: int, protocol: int, count: int) -> lis
             log.append(f"{show(request)}\n      {mine[:60]!r}")
             if here != there:
                 found.append(
-                    "\n".join([
-                        *touching(log[-300:], request), f"   theirs {answer[:60]!r}",
-                        f"   heard  {here!r}", f"   theirs {there!r}",
-                    ])  # fmt: skip
+                    "\n".join(
+                        [
+                            *touching(log[-300:], request),
+                            f"   theirs {answer[:60]!r}",
+                            f"   heard  {here!r}",
+                            f"   theirs {there!r}",
+                        ]
+                    )
                 )
     theirs.close()
     theirs_heard.close()
