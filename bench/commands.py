@@ -18,6 +18,13 @@ SETS = (f"SADD {{each}} {TEN}",)
 TWO_SETS = (f"SADD {{each}} {TEN}", "SADD other member:003 member:007 member:011 member:012")
 
 SCORED = " ".join(f"{number} member:{number:03}" for number in range(10))
+FIELDS = " ".join(f"field:{number:04} xxxxxxxxxx" for number in range(10))
+HASHES = (f"HSET {{each}} {FIELDS}",)
+COUNTS = (f"{HASHES[0]} count {{number}}",)
+TIMED_HASHES = (
+    *HASHES,
+    "HSETEX {each} EX {seconds} FIELDS 2 field:0003 xxxxxxxxxx field:0007 xxxxxxxxxx",
+)
 LISTS = ("RPUSH {each} " + " ".join(f"element:{number:02}" for number in range(10)),)
 ONE_LIST = ("RPUSH l {member}",)
 ZSETS = (f"ZADD {{each}} {SCORED}",)
@@ -54,6 +61,9 @@ HOT = (
     Command("MSET (10)", "MSET" + " {key} {value}" * 10),
     Command("SADD", "SADD s {value}", NOTHING, is_rebuilt=True),
     Command("SPOP", "SPOP s", ("SADD s {member}",), is_rebuilt=True),
+    Command("HSET", "HSET h {value} {value}", NOTHING, is_rebuilt=True),
+    Command("HGET", "HGET {key} field:0005", HASHES),
+    Command("HGETALL (10)", "HGETALL {key}", HASHES),
     Command("LPUSH", "LPUSH l {value}", NOTHING, is_rebuilt=True),
     Command("RPUSH", "RPUSH l {value}", NOTHING, is_rebuilt=True),
     Command("LPOP", "LPOP l", ONE_LIST, is_rebuilt=True),
@@ -61,6 +71,11 @@ HOT = (
     Command("ZADD", "ZADD z {number} {value}", NOTHING, is_rebuilt=True),
     Command("ZPOPMIN", "ZPOPMIN z", ("ZADD z {number} {member}",), is_rebuilt=True),
     Command("ZRANGE 0 9", "ZRANGE {key} 0 9", ZSETS),
+)
+
+# Measured as a whole: seven requests, which are one.
+TRANSACTION = Command(
+    "MULTI, 5 x INCR, EXEC", "MULTI ; " + "INCR {key} ; " * 5 + "EXEC", NUMBERS, commands=30_000
 )
 
 # Measured like the hot ones, with fewer commands: their replies are long.
@@ -287,6 +302,46 @@ LIST_COMMANDS = (
     Command("RPUSHX", "RPUSHX {key} {value}", LISTS, is_rebuilt=True),
 )
 
+HASH_COMMANDS = (
+    Command("HDEL", "HDEL {each} field:0004", HASHES),
+    Command("HEXISTS", "HEXISTS {key} field:0007", HASHES),
+    Command("HEXPIRE", "HEXPIRE {key} {seconds} FIELDS 1 field:0003", HASHES, is_rebuilt=True),
+    Command("HEXPIRE GT", "HEXPIRE {key} {seconds} GT FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HEXPIREAT", "HEXPIREAT {key} 33177117420 FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HEXPIRETIME", "HEXPIRETIME {key} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HGET, missing", "HGET {key} {value}", HASHES),
+    Command("HGETDEL", "HGETDEL {each} FIELDS 1 field:0003", HASHES),
+    Command("HGETEX", "HGETEX {key} FIELDS 1 field:0003", HASHES),
+    Command("HGETEX EX", "HGETEX {key} EX {seconds} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HGETEX PERSIST", "HGETEX {each} PERSIST FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HINCRBY", "HINCRBY {key} count 7", COUNTS),
+    Command("HINCRBYFLOAT", "HINCRBYFLOAT {key} count 0.5", COUNTS),
+    Command("HKEYS", "HKEYS {key}", HASHES),
+    Command("HLEN", "HLEN {key}", HASHES),
+    Command("HMGET (3)", "HMGET {key} field:0001 field:0009 {value}", HASHES),
+    Command("HMSET (10), new key", f"HMSET {{fresh}} {FIELDS}", NOTHING, commands=30_000),
+    Command("HPERSIST", "HPERSIST {each} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HPEXPIRE", "HPEXPIRE {key} 10000000 FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HPEXPIREAT", "HPEXPIREAT {key} 33177117420000 FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HPEXPIRETIME", "HPEXPIRETIME {key} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HPTTL", "HPTTL {key} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HRANDFIELD", "HRANDFIELD {key}", HASHES),
+    Command("HRANDFIELD (3)", "HRANDFIELD {key} 3 WITHVALUES", HASHES),
+    Command("HRANDFIELD (3), repeating", "HRANDFIELD {key} -3", HASHES),
+    Command("HSCAN", "HSCAN {key} 0", HASHES),
+    Command("HSCAN NOVALUES", "HSCAN {key} 0 NOVALUES", HASHES),
+    Command("HSET, new key", "HSET {fresh} field:0000 {value}", NOTHING),
+    Command("HSET (10), new key", f"HSET {{fresh}} {FIELDS}", NOTHING, commands=30_000),
+    Command("HSET, there", "HSET {key} field:0005 {value}", HASHES),
+    Command("HSETEX", "HSETEX {key} FIELDS 1 field:0003 {value}", HASHES),
+    Command("HSETEX EX", "HSETEX {key} EX {seconds} FIELDS 1 field:0003 {value}", TIMED_HASHES),
+    Command("HSETNX, new", "HSETNX {fresh} field:0003 {value}", NOTHING),
+    Command("HSETNX, there", "HSETNX {key} field:0003 {value}", HASHES),
+    Command("HSTRLEN", "HSTRLEN {key} field:0003", HASHES),
+    Command("HTTL", "HTTL {key} FIELDS 1 field:0003", TIMED_HASHES),
+    Command("HVALS", "HVALS {key}", HASHES),
+)
+
 SET_COMMANDS = (
     Command("SADD, new key", "SADD {fresh} {value}", NOTHING),
     Command("SADD (10), new key", f"SADD {{fresh}} {TEN}", NOTHING, commands=30_000),
@@ -412,6 +467,7 @@ FAMILIES = {
     "Bloom filters": BLOOM_COMMANDS,
     "Keys": KEY_COMMANDS,
     "Lists": LIST_COMMANDS,
+    "Hashes": HASH_COMMANDS,
     "Sets": SET_COMMANDS,
     "Sorted sets": ZSET_COMMANDS,
     "Streams": STREAM_COMMANDS,

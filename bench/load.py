@@ -144,13 +144,17 @@ PLACEHOLDERS = {
 
 
 class Template:
-    """A request with placeholders, ready to be expanded."""
+    """A request with placeholders, ready to be expanded; several requests with ` ; ` between."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._fields: list[str] = []
-        words = text.split()
-        self._form = b"*%d\r\n" % len(words) + b"".join(map(self._word, words))
+        parts = [part.split() for part in text.split(" ; ")]
+        self.requests = len(parts)
+        self._form = b"".join(map(self._request, parts))
+
+    def _request(self, words: Sequence[str]) -> bytes:
+        return b"*%d\r\n" % len(words) + b"".join(map(self._word, words))
 
     def _word(self, word: str) -> bytes:
         if not (match := re.fullmatch(r"\{(\w+)\}", word)):
@@ -190,12 +194,13 @@ def batches(requests: Iterable[bytes], pipeline: int) -> Iterator[bytes]:
         yield batch
 
 
-def lines_per_reply(client: Client, request: bytes) -> int:
-    """Send one request and return how many lines its reply had; an error is raised."""
+def lines_per_reply(client: Client, request: bytes, requests: int = 1) -> int:
+    """Send one request, or some, and return how many lines was answered; an error is raised."""
     client.socket.sendall(request)
     before = client.lines_read
-    if isinstance(reply := client.read(), ErrorReply):
-        raise reply
+    for reply in [client.read() for _ in range(requests)]:
+        if isinstance(reply, ErrorReply):
+            raise reply
     return client.lines_read - before
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import settings
+
+from tests.support.rounds import SOAK
 
 # How long an example takes says more of the machine than of the code: sanitizers, other workers.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
-
-SOAK = os.environ.get("SPINELDB_SOAK") == "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ from bench.rows import algebra, cpu, large, memory, server, stalls
 ROWS = (
     *cpu.HOT_ROWS,
     *cpu.RANGE_ROWS,
+    *cpu.MULTI_ROWS,
     *cpu.LARGE_ROWS,
     *algebra.ROWS,
     *memory.ROWS,

@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 
-from bench.commands import FAMILIES, HOT, LARGE_ZSET, RANGES, Command
+from bench.commands import FAMILIES, HOT, LARGE_ZSET, RANGES, TRANSACTION, Command
 from bench.figures import Limit, Row, Sample
 from bench.lab import Lab
 from bench.load import (
@@ -54,10 +54,10 @@ class Contest:
 
         The request tried is the one after the last, so that it uses up nothing that is measured.
         """
-        self.rebuild(server)
         probe = next(self.request.expand(self.count, self.count + 1, self.command.keys))
         try:
-            self.lines[server.name] = lines_per_reply(server.control, probe)
+            self.rebuild(server)
+            self.lines[server.name] = lines_per_reply(server.control, probe, self.request.requests)
         except ErrorReply:
             return False
         return True
@@ -82,9 +82,9 @@ class Contest:
             cpu = server.cpu_seconds() - cpu_before
             done, errors = counters(server)
         assert errors == errors_before, f"{server.name} answered with errors"
-        counted = done - done_before
-        assert not counted or 0 <= counted - self.count <= STRAY_COMMANDS, (
-            f"{server.name} counted {counted} commands, not {self.count}"
+        counted, sent = done - done_before, self.count * self.request.requests
+        assert not counted or 0 <= counted - sent <= STRAY_COMMANDS, (
+            f"{server.name} counted {counted} commands, not {sent}"
         )
         return Sample(cpu / self.count * 1e6, self.count / elapsed)
 
@@ -175,6 +175,18 @@ def large_row(command: Command) -> Row:
     )
 
 
+def transaction_row(command: Command, pipeline: int) -> Row:
+    """Make the row of a whole transaction, so many of them sent at once."""
+    return Row(
+        name="multi" if pipeline == 1 else f"multi.x{pipeline}",
+        title=f"{command.name}, {pipeline} at once",
+        section="CPU per transaction: all of its requests in one pipeline",
+        unit="µs",
+        limit=Limit(0.8),
+        measure=lambda lab: measure(scaled(command, lab), pipeline, lab),
+    )
+
+
 def scaled(command: Command, lab: Lab) -> Command:
     """Return the command for this kind of run; small datasets stay as they are."""
     keys = command.keys if command.keys <= 1000 else lab.scaled(command.keys)
@@ -186,6 +198,7 @@ def slug(name: str) -> str:
     return "-".join(re.findall(r"\w+", name.lower()))
 
 
+MULTI_ROWS = tuple(transaction_row(TRANSACTION, pipeline) for pipeline in (1, 16))
 LARGE_ROWS = tuple(large_row(command) for command in LARGE_ZSET)
 HOT_ROWS = tuple(hot_row(command, pipeline) for command in HOT for pipeline in HOT_COMMANDS)
 RANGE_ROWS = tuple(range_row(command, pipeline) for command in RANGES for pipeline in (1, 16))

@@ -21,6 +21,8 @@ from bench.servers import Server
 
 SIZES = [500_000 + step * 500 // 7 * 1000 for step in range(8)]
 VALUES = {10: Limit(0.7), 64: Limit(0.8), 1024: Limit(0.98)}
+HASHES = {5: Limit(0.75), 20: Limit(0.9)}
+FIELD, FIELD_OF_MANY = "field:{:04} xxxxxxxxxx", "{member} xxxxxxxxxx"
 KEYS_DELETED_FROM = 1_000_000
 KEYS_LEFT = 100_000
 KEYS_JUDGED = 1_000_000
@@ -223,6 +225,16 @@ ROWS = (
         "SET {each} xxxxxxxxxx EX {seconds}",
     ),
     *(judged_row(*facts) for facts in JUDGED),
+    *(
+        key_row(
+            f"hash{count}",
+            f"hashes of {count} fields and values of 10",
+            limit,
+            f"HSET {{each}} {' '.join(FIELD.format(number) for number in range(count))}",
+        )
+        for count, limit in HASHES.items()
+    ),
+    element_row("hash", "a hash, values of 10", Limit(0.6), f"HSET h {FIELD_OF_MANY}", "HLEN", "h"),
     key_row("set", "sets of 10 members of 10", Limit(0.85), f"SADD {{each}} {TEN}"),
     element_row("set", "a set", Limit(0.75), "SADD s {member}", "SCARD", "s"),
     element_row("list", "a list", Limit(1.0), "RPUSH l {member}", "LLEN", "l"),

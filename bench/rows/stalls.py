@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from bench.companions import Companion
 from bench.figures import Limit, Row, Sample
 from bench.lab import Lab
-from bench.load import Reply, Template, fill
+from bench.load import ErrorReply, Reply, Template, fill
 from bench.rows.memory import used_memory
 from bench.servers import Server
 
@@ -33,6 +33,7 @@ class Scenario:
 
     prepare: Callable[[Server, Lab], None]
     happen: Callable[[Server, Lab], None]
+    needs: str = "PING"  # a request that a server must accept to take part
 
 
 def largest_gap(server: Server, happening: Callable[[], None]) -> float:
@@ -46,7 +47,8 @@ def largest_gap(server: Server, happening: Callable[[], None]) -> float:
 
 def measure(scenario: Scenario, lab: Lab) -> dict[str, Sample]:
     """Measure the stall of one scenario; the idle gap is measured once for each server."""
-    with lab.servers() as servers:
+    with lab.servers() as all_servers:
+        servers = [server for server in all_servers if accepts(server, scenario.needs)]
         watch = lab.seconds(2.0, 0.5)
         idle = {server.name: largest_gap(server, lambda: time.sleep(watch)) for server in servers}
 
@@ -58,6 +60,15 @@ def measure(scenario: Scenario, lab: Lab) -> dict[str, Sample]:
             return Sample(max(0.0, gap - idle[server.name]))
 
         return lab.interleave(servers, sample)
+
+
+def accepts(server: Server, request: str) -> bool:
+    """Tell whether a server has a command."""
+    try:
+        server.control.ask(*request.split())
+    except ErrorReply:
+        return False
+    return True
 
 
 def nothing(_server: Server, _lab: Lab) -> None:
@@ -90,6 +101,14 @@ def expire(server: Server, _lab: Lab) -> None:
         assert time.perf_counter() < give_up_at, f"{server.name} did not expire its keys"
         time.sleep(0.05)
     time.sleep(AFTERMATH)
+
+
+def fill_due_fields(server: Server, lab: Lab) -> None:
+    """Have a hash of a million fields that expire in the same millisecond."""
+    due_at = int((time.time() + lab.seconds(15, 5)) * 1000)
+    form = Template(f"HSETEX h PXAT {due_at} FIELDS 1 {{member}} xxxxxxxxxx")
+    fill(server.control, form, 0, lab.scaled(MANY_KEYS))
+    assert time.time() * 1000 < due_at, "the fields were due before all of them were there"
 
 
 def flush(server: Server, _lab: Lab) -> None:
@@ -186,6 +205,14 @@ SCENARIOS = {
         Scenario(fill_to_the_limit, lower_the_limit),
     ),
     "set": ("DEL of a set of 1 M", Scenario(fill_value("SADD s {member}"), remove_value("s"))),
+    "hash": (
+        "DEL of a hash of 1 M",
+        Scenario(fill_value("HSET h {member} xxxxxxxxxx"), remove_value("h")),
+    ),
+    "fields": (
+        "1 M fields of a hash due at once",
+        Scenario(fill_due_fields, expire, needs="HSETEX none FXX FIELDS 1 f v"),
+    ),
     "list": ("DEL of a list of 1 M", Scenario(fill_value("RPUSH l {member}"), remove_value("l"))),
     "zset": (
         "DEL of a sorted set of 1 M",

@@ -30,10 +30,14 @@ class CommandError(Exception):
     def wire(self) -> bytes:
         """What follows the `-` of the reply: one line, whatever users put into it."""
         line = self.code.encode() + b" " + self.message
-        return line.replace(b"\r", b" ").replace(b"\n", b" ")
+        return _one_line(line.rstrip(b"\r\n"))
 
     def __str__(self) -> str:
         return self.wire.decode("utf-8", "backslashreplace")
+
+
+def _one_line(text: bytes) -> bytes:
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def _as_latin1(detail: str | bytes | int) -> str:
@@ -57,7 +61,7 @@ class Custom(CommandError):
     @property
     def wire(self) -> bytes:
         """The text as it was given; it brings its own code."""
-        return self.message.replace(b"\r", b" ").replace(b"\n", b" ")
+        return _one_line(self.message)
 
 
 # Transactions.

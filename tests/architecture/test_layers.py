@@ -37,10 +37,10 @@ MAP = """
     core.keyspace
     core.extensions
     core.bloom
-    core.strings core.lists core.sets core.streams
+    core.strings core.lists core.sets
     core.zsets
     core.effects
-    core.hashes
+    core.hashes core.streams
     core.dispatch
     core.hot_*
     core.lua

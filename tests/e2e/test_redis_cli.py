@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 
@@ -86,6 +87,85 @@ def test_big_keys(empty_server: Server, redis_cli: str, mode: str) -> None:
     shown = _run(redis_cli, empty_server, mode)
     assert "Sampled 301 keys in the keyspace!" in shown
     assert '"the-biggest"' in shown
+
+
+BIGGEST = {
+    "string": "100000 bytes",
+    "list": "2000 items",
+    "set": "1500 members",
+    "zset": "1200 members",
+    "hash": "1000 fields",
+    "stream": "700 entries",
+}
+
+
+def _fill_every_type(server: Server, others: int) -> None:
+    """Make one big value of every type, many small ones, and what is stored as another type."""
+
+    def words(count: int) -> list[str]:
+        return [f"word:{n}" for n in range(count)]
+
+    with server.client() as client:
+        client.call("SET", "big:string", b"x" * 100_000)
+        client.call("RPUSH", "big:list", *words(2000))
+        client.call("SADD", "big:set", *words(1500))
+        client.call("ZADD", "big:zset", *(word for n in range(1200) for word in (n, f"m{n}")))
+        client.call("HSET", "big:hash", *words(2000))
+        client.pipeline([("XADD", "big:stream", "*", "field", n) for n in range(700)])
+        for n in range(others):
+            client.pipeline([
+                ("SET", f"small:string:{n}", n),
+                ("RPUSH", f"small:list:{n}", *words(n % 20 + 1)),
+                ("SADD", f"small:set:{n}", *range(n % 20 + 1)),
+                ("GEOADD", f"small:zset:{n}", 2.35, 48.86, "Paris", 4.9, 52.4, "Amsterdam"),
+                ("HSET", f"small:hash:{n}", "f", "v", "g", "w"),
+                ("XADD", f"small:stream:{n}", "*", "f", "v"),
+            ])  # fmt: skip
+            client.call("PFADD", f"small:sketch:{n}", *words(n % 20 + 1))
+
+
+def test_big_keys_of_every_type(empty_server: Server, redis_cli: str) -> None:
+    _fill_every_type(empty_server, 40)
+    shown = _run(redis_cli, empty_server, "--bigkeys")
+    assert f"Sampled {6 + 7 * 40} keys in the keyspace!" in shown
+    for kind, size in BIGGEST.items():
+        assert re.search(rf"Biggest +{kind} found '\"big:{kind}\"' has {size}\n", shown), shown
+    assert "41 lists with 2420 items" in shown  # twice 1 to 20, and the big one
+    assert "81 strings with " in shown  # a sketch is one
+    assert "41 zsets with 1280 members" in shown  # positions are scores
+
+
+def test_mem_keys_of_every_type(empty_server: Server, redis_cli: str) -> None:
+    _fill_every_type(empty_server, 40)
+    shown = _run(redis_cli, empty_server, "--memkeys")
+    with empty_server.client() as client:
+        for kind in BIGGEST:
+            size = client.call("MEMORY", "USAGE", f"big:{kind}")
+            assert re.search(rf"Biggest +{kind} found '\"big:{kind}\"' has {size} bytes\n", shown)
+
+
+def test_hot_keys_of_every_type(empty_server: Server, redis_cli: str) -> None:
+    _fill_every_type(empty_server, 5)
+    with empty_server.client() as client:
+        client.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+        try:
+            for _ in range(300):
+                client.pipeline([("LLEN", "big:list"), ("ZCARD", "big:zset")])
+            shown = _run(redis_cli, empty_server, "--hotkeys")
+        finally:
+            client.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    hot = re.findall(r'hot key found with counter: (\d+)\tkeyname: "(.*)"\n', shown)
+    assert {name for _, name in hot[:2]} == {"big:list", "big:zset"}, shown
+
+
+def test_scan_of_every_type(empty_server: Server, redis_cli: str) -> None:
+    _fill_every_type(empty_server, 40)
+    every = _run(redis_cli, empty_server, "--scan").split()
+    assert len(every) == len(set(every)) == 6 + 7 * 40
+    for kind in BIGGEST:
+        some = _run(redis_cli, empty_server, "--scan", "--pattern", f"*:{kind}*").split()
+        named = [f"small:{kind}:{n}" for n in range(40)]
+        assert sorted(some) == sorted([f"big:{kind}", *named])
 
 
 def test_scan(empty_server: Server, redis_cli: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 from spineldb.client import Client, ErrorReply
 from tests import servers
 from tests.support.embedded import Embedded
+from tests.support.rounds import go_on, long, seeds
 
-FIRST_SEED = int(os.environ.get("SPINELDB_FUZZ_SEED", "1"))
 RATES = ["0.01", "0.1", "0.5", "0.9", "1e-9", "1e-300", "0x1p-3", "0", "1", "-1", "nan", "x", ""]
 CAPACITIES = ["1", "2", "3", "10", "100", "1000", "0", "-1", "x", "010"]
 GROWTHS = ["1", "2", "3", "7", "0", "-1", "x"]
@@ -95,11 +94,10 @@ def asked(client: Client, request: list[Any]) -> Any:
         return error
 
 
-@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + 6))
-def test_filters_are_redisbloom_s(peer: servers.Server, seed: int) -> None:
+def agree(seed: int, server: servers.Server) -> None:
     ours = Embedded(seed)
     filters = Filters(seed)
-    with peer.client() as theirs:
+    with server.client() as theirs:
         theirs.call("FLUSHALL")
         for _ in range(1500):
             request = filters.one()
@@ -114,3 +112,15 @@ def test_filters_are_redisbloom_s(peer: servers.Server, seed: int) -> None:
                     break
                 iterator = found[0]
     ours.check_end()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("seed", seeds(6))
+def test_filters_are_redisbloom_s(peer: servers.Server, seed: int) -> None:
+    agree(seed, peer)
+
+
+@pytest.mark.real
+@long
+def test_filters_are_redisbloom_s_for_minutes(peer: servers.Server) -> None:
+    go_on(lambda seed: agree(seed, peer))

@@ -5,14 +5,12 @@ dataset stays consistent; and when the clients are gone and the keys flushed, no
 
 Each episode has a fresh engine and a seed of its own. One that fails is played again with fewer and
 fewer events, and the shortest log that still fails is shown. A crash of the process shows its seed
-with `-s`. `SPINELDB_FUZZ_SECONDS` sets how long to go on (`make sanitize`), and
-`SPINELDB_FUZZ_SEED` where to begin.
+with `-s`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 
@@ -22,14 +20,13 @@ from spineldb import commands
 from spineldb.engine.command import CommandTable
 from tests.support.embedded import Embedded
 from tests.support.requests import Requests, broken_bytes, split
+from tests.support.rounds import go_on, long, seeds
 from tests.support.wire import Fault, check_reply, encoded, split_replies
 
 TABLE = CommandTable(commands.FAMILIES)
 UNFIT = frozenset({"shutdown", "client|pause", "config|set", "config|rewrite"})
 CLIENTS = 4
 EVENTS = 1500
-FIRST_SEED = int(os.environ.get("SPINELDB_FUZZ_SEED", "1"))
-SECONDS = float(os.environ.get("SPINELDB_FUZZ_SECONDS", "0"))
 
 #: A client and what it sends; None: it goes away. No client: the server does some housekeeping.
 Event = tuple[int, bytes | None]
@@ -118,7 +115,6 @@ def shortest(seed: int, events: list[Event], seconds: float = 60.0) -> list[Even
 
 
 def check_episode(seed: int) -> None:
-    print(f"fuzz seed {seed}", flush=True)  # noqa: T201 - all that is left after a crash
     events = events_of(seed)
     try:
         asyncio.run(play(seed, events))
@@ -127,24 +123,11 @@ def check_episode(seed: int) -> None:
         raise Fault(f"seed {seed}: {error!r}, also with these events alone:\n{log}") from error
 
 
-@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + 8))
+@pytest.mark.parametrize("seed", seeds(8))
 def test_nothing_a_client_sends_does_harm(seed: int) -> None:
     check_episode(seed)
 
 
-@pytest.mark.skipif(not SECONDS, reason="SPINELDB_FUZZ_SECONDS says how long")
-@pytest.mark.timeout(SECONDS + 300)
+@long
 def test_nothing_that_clients_send_for_minutes_does_harm() -> None:
-    until = time.monotonic() + SECONDS
-    seed = FIRST_SEED + 1000
-    while time.monotonic() < until:
-        check_episode(seed)
-        seed += 1
-    print(f"{seed - FIRST_SEED - 1000} episodes")  # noqa: T201
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-def test_nothing_that_many_clients_send_does_harm() -> None:
-    for seed in range(10_000, 11_000):
-        check_episode(seed)
+    go_on(check_episode)

@@ -1,6 +1,6 @@
 """Fifty connections send valid, boundary and broken requests to a server process at once.
 
-Ten minutes of it in `make soak`, seconds in `make test`. What must hold: the server lives, replies
+What must hold: the server lives, replies
 are well-formed, every error begins with an upper-case code, nothing fails inside; and when the
 clients are gone and the keys flushed, no connection and no byte is left. What each client sends
 follows from the seed; what was sent last is shown when something is wrong.
@@ -10,25 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import time
 from collections import deque
 from pathlib import Path
-
-import pytest
 
 from spineldb import commands
 from spineldb.client import Client
 from spineldb.engine.command import CommandTable
 from tests import servers
 from tests.support.requests import Requests, broken_bytes, split
+from tests.support.rounds import FIRST_SEED, LONG_SECONDS, long
 from tests.support.wire import Fault, check_reply, encoded, reply_end
 
 TABLE = CommandTable(commands.FAMILIES)
 UNFIT = frozenset({"shutdown", "client|pause", "config|set", "config|rewrite", "monitor", "debug"})
 CONNECTIONS = 50
-SEED = int(os.environ.get("SPINELDB_FUZZ_SEED", "1"))
 SILENCE_SECONDS = 0.02  # without an answer: what was sent is no whole request, or wants none
 
 
@@ -106,7 +103,7 @@ class Fuzzer:
 
 async def fuzz(port: int, seconds: float) -> int:
     until = time.monotonic() + seconds
-    fuzzers = [Fuzzer(SEED * 1000 + number, port) for number in range(CONNECTIONS)]
+    fuzzers = [Fuzzer(FIRST_SEED * 1000 + number, port) for number in range(CONNECTIONS)]
     async with asyncio.TaskGroup() as group:
         for fuzzer in fuzzers:
             group.create_task(fuzzer.run(until))
@@ -159,7 +156,6 @@ def test_fifty_connections_of_nonsense_do_no_harm(tmp_path: Path) -> None:
     check(tmp_path, 4.0)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(1200)
-def test_fifty_connections_of_nonsense_for_ten_minutes_do_no_harm(tmp_path: Path) -> None:
-    check(tmp_path, 600.0)
+@long
+def test_fifty_connections_of_nonsense_for_minutes_do_no_harm(tmp_path: Path) -> None:
+    check(tmp_path, LONG_SECONDS)

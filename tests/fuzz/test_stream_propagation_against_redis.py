@@ -20,6 +20,7 @@ from tests.fuzz.test_propagation_against_redis import FRAME, MARKER, same_word
 from tests.fuzz.test_streams_against_redis import DIGEST, Streams
 from tests.support.embedded import Embedded
 from tests.support.peer import Peer, Replica
+from tests.support.rounds import go_on, long, seeds
 from tests.support.wire import Fault, encoded
 
 
@@ -106,12 +107,24 @@ def compare(seed: int, port: int, count: int) -> list[str]:
     return found
 
 
-@pytest.mark.real
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_streams_propagate_is_what_the_real_server_propagates(
-    peer: servers.Server, seed: int
-) -> None:
-    found = compare(seed, peer.port, 3000)
+def agree(seed: int, port: int) -> None:
+    found = compare(seed, port, 3000)
     if found:
         shown = "\n".join(found[:20])
         raise Fault(f"seed {seed}: {len(found)} differences, first:\n{shown}")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("seed", seeds(3))
+def test_what_streams_propagate_is_what_the_real_server_propagates(
+    peer: servers.Server, seed: int
+) -> None:
+    agree(seed, peer.port)
+
+
+@pytest.mark.real
+@long
+def test_what_streams_propagate_for_minutes_is_what_the_real_server_propagates(
+    peer: servers.Server,
+) -> None:
+    go_on(lambda seed: agree(seed, peer.port))

@@ -19,6 +19,7 @@ from tests import servers
 from tests.fuzz.test_against_redis import show, touching
 from tests.support.embedded import Embedded
 from tests.support.peer import Peer
+from tests.support.rounds import go_on, long, seeds
 from tests.support.wire import Fault, encoded, value
 
 KEYS = [b"s", b"t", b"u"]
@@ -54,6 +55,8 @@ class Streams:
         self.top = 1
         # 8.2.3 goes on sparing what a group had not read that was destroyed or moved by LASTID
         self.destroys = seed % 2 == 0
+        # An exact trim may leave an empty node there: after it, `~` counts by other nodes.
+        self.about = seed // 3 % 2 == 0
         self.references = REFERENCES[:2] if self.destroys else REFERENCES
 
     def pick(self, choices: list[bytes]) -> bytes:
@@ -87,13 +90,18 @@ class Streams:
 
     def trim(self) -> list[bytes]:
         words = [b"MAXLEN"] if self.often(0.5) else [b"MINID"]
-        if self.often(0.7):
-            words.append(b"~" if self.often(0.6) else b"=")
+        if self.about:
+            words.append(b"~")
+        elif self.often(0.4):
+            words.append(b"=")
         words.append(b"%d" % self.chance.randint(0, 20) if words[0] == b"MAXLEN" else self.id())
         if self.often(0.2):
             words += [b"LIMIT", b"%d" % self.chance.choice([0, 1, 4, 5, 9])]
         if self.often(0.3):
             words.insert(0 if self.often(0.5) else len(words), self.pick(self.references))
+        if b"ACKED" in words and b"MAXLEN" in words and b"~" not in words:
+            # 8.2.3 gives up in the node in which the length would have been reached.
+            words = [b"ACKED", b"MAXLEN", b"0"]
         return words
 
     def referenced(self) -> list[bytes]:
@@ -287,14 +295,12 @@ def agree(seed: int, port: int, protocol: int, count: int) -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", seeds(3))
 def test_every_reply_is_the_real_server_s(peer: servers.Server, seed: int, protocol: int) -> None:
     agree(seed, peer.port, protocol, 4000)
 
 
 @pytest.mark.real
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("seed", range(100, 120))
-def test_many_replies_are_the_real_server_s(peer: servers.Server, seed: int) -> None:
-    agree(seed, peer.port, 2 + seed % 2, 40_000)
+@long
+def test_every_reply_for_minutes_is_the_real_server_s(peer: servers.Server) -> None:
+    go_on(lambda seed: agree(seed, peer.port, 2 + seed // 2 % 2, 20_000))

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests import servers
+from tests.fuzz.test_against_redis import scores_of
 from tests.support.embedded import Embedded
 from tests.support.peer import Peer
-from tests.support.wire import Fault, encoded, pipeline
+from tests.support.rounds import go_on, long
+from tests.support.wire import Fault, encoded, pipeline, same_numbers, value
 
 KEYS = [b"a", b"b", b"c"]
 SCORES = (
@@ -20,6 +22,7 @@ SCORES = (
 BOUNDS = [*SCORES, *(b"(" + score for score in SCORES), b"-inf", b"+inf", b"(1", b"", b" 1"]
 NAMES = [b"-", b"+", b"[m1", b"(m1", b"[m5", b"(m30", b"[", b"(", b"[zz", b"x", b"[m2]", b""]
 COUNTS = b"0 1 2 3 10 100 -1 -2 -5 x 9223372036854775807 -9223372036854775808".split()
+MEMBERS = [6, 40, 1000]  # names: few, a small set of them, a large one
 BATCH = 50
 
 
@@ -35,7 +38,7 @@ class Requests:
 
     def member(self) -> bytes:
         name = b"m%d" % self.chance.randrange(self.members)
-        return name * 30 if self.members > 10 and self.chance.random() < 0.005 else name
+        return name * 30 if self.members == MEMBERS[-1] and self.chance.random() < 0.005 else name
 
     def maybe(self, *words: bytes, odds: float = 0.3) -> list[bytes]:
         return list(words) if self.chance.random() < odds else []
@@ -44,6 +47,8 @@ class Requests:
         """Return two bounds, and the words that say what they are."""
         by = self.pick([BOUNDS, NAMES, COUNTS] if self.by_name == KEYS else [BOUNDS, COUNTS])
         limit = self.maybe(b"LIMIT", self.pick(COUNTS), self.pick(COUNTS))
+        if by is NAMES:
+            limit = []  # it counts, of members with different scores, whatever it meets
         word = {id(BOUNDS): [b"BYSCORE"], id(NAMES): [b"BYLEX"], id(COUNTS): []}[id(by)]
         return [self.pick(by), self.pick(by)], word + self.maybe(b"REV") + limit
 
@@ -85,7 +90,7 @@ class Requests:
             [self.pick([b"ZRANGEBYSCORE", b"ZREVRANGEBYSCORE"]), key, self.pick(BOUNDS),
              self.pick(BOUNDS), *with_scores, *self.maybe(b"LIMIT", b"1", b"3")],
             [self.pick([b"ZRANGEBYLEX", b"ZREVRANGEBYLEX"]), named, self.pick(NAMES),
-             self.pick(NAMES), *self.maybe(b"LIMIT", b"1", b"3")],
+             self.pick(NAMES), *self.maybe(b"LIMIT", b"1", b"3", odds=0.3 * (named == b"l"))],
             [b"ZREVRANGE", key, self.pick(COUNTS), self.pick(COUNTS), *with_scores],
             [b"ZCOUNT", key, self.pick(BOUNDS), self.pick(BOUNDS)],
             [b"ZLEXCOUNT", named, self.pick(NAMES), self.pick(NAMES)],
@@ -101,6 +106,18 @@ class Requests:
             [b"ZINTERCARD", *self.keys_only(), *self.maybe(b"LIMIT", self.pick(COUNTS[:6]))],
             [b"OBJECT", b"ENCODING", key],
         ][kind - 10]  # fmt: skip
+
+
+def same(ours: bytes, theirs: bytes, *, signs: bool) -> bool:
+    """Tell whether two replies say the same; `signs`: of zeros as well.
+
+    Redis forgets these when a set in the making becomes a skip list.
+    """
+    if ours == theirs:
+        return True
+    if signs and ours.count(b"-0\r") != theirs.count(b"-0\r"):
+        return False
+    return same_numbers(value(ours), value(theirs))
 
 
 def compare(seed: int, port: int, protocol: int, count: int, members: int) -> list[str]:
@@ -121,11 +138,11 @@ def compare(seed: int, port: int, protocol: int, count: int, members: int) -> li
         batch = [requests.one() for _ in range(BATCH)]
         replies = ours.answers(pipeline(batch))
         for request, one, other in zip(batch, replies, theirs.answers(batch), strict=True):
-            if one != other:
+            if not same(one, other, signs=members < MEMBERS[-1]):
                 found.append(f"{request!r:.300}\n  ours   {one!r:.300}\n  theirs {other!r:.300}")
         for key in KEYS:
-            (reply,) = theirs.answers([[b"DEBUG", b"DIGEST-VALUE", key]])
-            if reply.split()[1].lstrip(b"+") != (ours.digest(0, key) or b"0" * 40):
+            mine = scores_of(lambda asked: ours.answers(pipeline(asked)), key)
+            if mine != scores_of(theirs.answers, key):
                 found.append(f"{key!r} differs")
     theirs.close()
     ours.check()
@@ -145,13 +162,25 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
     server.stop()
 
 
+def agree(seed: int, port: int, protocol: int, members: int) -> None:
+    found = compare(seed, port, protocol, 6000, members)
+    if found:
+        shown = "\n".join(found[:12])
+        raise Fault(f"seed {seed}: {len(found)} differences, first:\n{shown}")
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("protocol", [2, 3])
-@pytest.mark.parametrize("members", [6, 40, 1000])
+@pytest.mark.parametrize("members", MEMBERS)
 def test_every_reply_about_sorted_sets_is_the_real_servers(
     peer: servers.Server, members: int, protocol: int
 ) -> None:
-    found = compare(members + protocol, peer.port, protocol, 6000, members)
-    if found:
-        shown = "\n".join(found[:12])
-        raise Fault(f"{len(found)} differences, first:\n{shown}")
+    agree(members + protocol, peer.port, protocol, members)
+
+
+@pytest.mark.real
+@long
+def test_every_reply_about_sorted_sets_for_minutes_is_the_real_servers(
+    peer: servers.Server,
+) -> None:
+    go_on(lambda seed: agree(seed, peer.port, 2 + seed // 3 % 2, MEMBERS[seed % 3]))

@@ -191,3 +191,21 @@ def test_a_failing_allocation_changes_nothing(seed: int) -> None:
         while keyspace.run_work(1_000_000):
             pass
         assert probe_data.faults(keyspace) == []
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["from the left", "from the right"])
+def test_many_elements_are_removed_in_one_pass(left: bool) -> None:
+    """LREM of every other of 200,000 elements, which once moved what was behind each of them."""
+    server = Composed()
+    one = [b"other" if number % 2 else b"x%d" % number for number in range(200_000)]
+    for start in range(0, len(one), 1000):
+        server.ask("RPUSH", b"l", *one[start : start + 1000])
+    limit = 90_000
+    assert server.ask("LREM", b"l", limit if left else -limit, b"other") == limit
+    kept = [element for element in one if element != b"other"]
+    rest = one[2 * limit :] if left else one[: len(one) - 2 * limit]
+    kept = kept[:limit] + rest if left else rest + kept[-limit:]
+    assert server.ask("LRANGE", b"l", 0, -1) == kept
+    assert probe_data.faults(server.keyspace) == []
+    assert server.ask("LREM", b"l", 0, b"other") == 10_000
+    assert server.ask("LLEN", b"l") == 100_000

@@ -33,14 +33,32 @@ def writes(command: Command) -> bool:
     return Flag.WRITE in command.flags
 
 
-def work(server: Embedded, chance: random.Random, count: int) -> tuple[int, Counter[str]]:
-    """Run random requests while the clock does; return the time then, and who changed what."""
+def queue(server: Embedded, requests: Requests, chance: random.Random, now_ms: int) -> list[bytes]:
+    """Begin a transaction that goes through the databases; return the request that runs it."""
+    assert server.at(now_ms, [b"MULTI"]) == b"+OK\r\n"
+    for _ in range(chance.randint(1, 8)):
+        selects = chance.random() < 0.3
+        request = [b"SELECT", b"%d" % chance.randrange(DATABASES)] if selects else requests.one()
+        check_reply(server.at(now_ms, request))
+    return [b"EXEC"] if chance.random() < 0.95 else [b"DISCARD"]
+
+
+def work(
+    server: Embedded, chance: random.Random, count: int, together: float = 0.0
+) -> tuple[int, Counter[str]]:
+    """Run random requests while the clock does; return the time then, and who changed what.
+
+    A share of them, `together`, are transactions of several.
+    """
     requests = Requests(TABLE, chance, only=writes, broken=0.02, edge=0.03, big=0.02)
     now_ms = START_MS
     changed: Counter[str] = Counter()
     for _ in range(count):
         requests.now_ms = now_ms
-        request = requests.one()
+        if together and chance.random() < together:
+            request = queue(server, requests, chance, now_ms)
+        else:
+            request = requests.one()
         before = server.effects.dirty
         check_reply(server.at(now_ms, request, chance.randrange(DATABASES)))
         if server.effects.dirty != before:
@@ -72,7 +90,9 @@ def apply(server: Embedded, stream: bytes, now_ms: int) -> None:
     server.keyspace.applying = False
 
 
-def check_replay(seed: int, count: int, policy: str = "noeviction") -> Counter[str]:
+def check_replay(
+    seed: int, count: int, policy: str = "noeviction", together: float = 0.0
+) -> Counter[str]:
     """Replay what a server propagated; with a policy it has little memory."""
     chance = random.Random(seed)
     primary, replica = Embedded(seed), Embedded(seed + 1)
@@ -83,7 +103,7 @@ def check_replay(seed: int, count: int, policy: str = "noeviction") -> Counter[s
     sink = RecordingSink()
     primary.effects.add_sink(sink)
     primary.keyspace.advance(START_MS)
-    now_ms, changed = work(primary, chance, count)
+    now_ms, changed = work(primary, chance, count, together)
     expected = primary.contents()
     apply(replica, sink.take(), now_ms + chance.choice((-YEAR_MS, 0, YEAR_MS)))
     replica.keyspace.advance(now_ms)
@@ -97,6 +117,15 @@ def check_replay(seed: int, count: int, policy: str = "noeviction") -> Counter[s
 @pytest.mark.parametrize("seed", range(8))
 def test_effects_of_every_write_command_replayed_give_the_same_data(seed: int) -> None:
     check_replay(seed, 2000)
+
+
+@pytest.mark.parametrize("seed", range(20, 26))
+def test_effects_of_transactions_replayed_give_the_same_data(seed: int) -> None:
+    assert check_replay(seed, 600, together=0.7)["exec"] > 100
+
+
+def test_transactions_that_are_short_of_memory_replayed_give_the_same_data() -> None:
+    check_replay(31, 2500, "allkeys-lru", together=0.7)
 
 
 @pytest.mark.parametrize("policy", sorted(set(POLICIES) - {"noeviction"}))

@@ -243,7 +243,10 @@ class Requests:
 
 
 HASTE_MS = 600_000
-_DEADLINES = frozenset(b"ex px exat pxat expire pexpire expireat pexpireat setex psetex".split())
+_DEADLINES = frozenset(
+    b"ex px exat pxat expire pexpire expireat pexpireat setex psetex "
+    b"hexpire hpexpire hexpireat hpexpireat".split()
+)
 _WORDS_OF_OPTIONS = frozenset(
     word
     for token in (
@@ -273,6 +276,7 @@ _BY_NAME: dict[str, list[bytes]] = {
     "min": [b"-inf", b"-", b"[a", b"(1", b"0", b"-5", b"["],
     "max": [b"+inf", b"+", b"[z", b"(9", b"100", b"-1", b"(c"],
     "member": [b"a", b"b", b"m", b"1", b"2", b"\x00\xff", b"l" * 100],
+    "field": [b"a", b"b", b"f", b"1", b"2", b"\x00\xff", b"l" * 100, b"w" * 300],
     "index": NUMBERS[:4],
     "index1": NUMBERS[:4],
     "index2": NUMBERS[:4],

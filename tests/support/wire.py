@@ -84,3 +84,19 @@ def value(reply: bytes) -> Any:
     read = decoder.next()
     assert read is not INCOMPLETE
     return read
+
+
+def same_numbers(one: Any, other: Any) -> bool:
+    """Tell whether two values say the same, whichever digits a double is written with.
+
+    Redis's are those of Grisu2 (Loitsch, 2010), which now and then are not the shortest. And minus
+    zero is zero.
+    """
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same_numbers, one, other))
+    if one == other or not isinstance(one, bytes) or not isinstance(other, bytes):
+        return bool(one == other)
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False

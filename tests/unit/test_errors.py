@@ -154,6 +154,7 @@ def test_details_are_counted() -> None:
 def test_an_error_is_one_line_whatever_users_put_into_it() -> None:
     error = errors.UnknownCommand(b"GE\r\n:1", [b"\n+OK", b"\xff"])
     assert error.wire == b"ERR unknown command 'GE  :1', with args beginning with: ' +OK' '\xff' "
+    assert errors.ExpireOption(b"a\r\nb\n\r\n").wire == b"ERR Unsupported option a  b"
 
 
 def test_long_arguments_are_cut() -> None:

@@ -122,8 +122,7 @@ def _make_dense(ctx: Context, key: bytes, value: bytes) -> bool:
     strings.put(
         ctx.db, key, hyperloglog.dense(value), -1 if deadline is None else deadline, raw=True
     )
-    ctx.effects.dirty += 1
-    ctx.effects.touched(ctx.db, key)  # as Redis: no event
+    ctx.effects.dirty += 1  # as Redis: no event, and nobody's WATCH is about it
     return True
 
 

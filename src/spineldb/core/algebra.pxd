@@ -4,7 +4,8 @@ from libc.stdint cimport uint64_t
 
 from spineldb.core.sets cimport SetValue
 
-# Receives a member of the result; `hash` is NULL or its hash. A negative answer ends the work.
+# Receives a member of the result; `hash` is NULL or its hash, which is only told where members are
+# stored at once (`into`). A negative answer ends the work.
 ctypedef int (*Emit)(void* context, const char* member, size_t size,
                      const uint64_t* hash) except -2
 

@@ -1,13 +1,17 @@
 """Set algebra: which members of one set are in others.
 
-Every operation walks one set and asks others for its members; none is copied. All tables of a
-keyspace hash alike, so a member is hashed once, for all sets it is looked for in and for the one it
-is stored in. Members are taken in groups: while a group is gathered the buckets they would be in
-are on their way from memory, then the entries, and then they are compared.
+Every operation walks one set and asks others for its members; none is copied. Members are taken in
+groups: while a group is gathered the buckets they would be in are on their way from memory, then
+the entries, and then they are compared.
 
-A table is walked in hash order. Filling another one in that order would have each of its segments
-split again and again while the rest of it is empty (270 ns a member instead of 120), so for storing
-the walk takes a few members here and a few there.
+All tables of a keyspace hash alike, and each is in hash order: two that are walked together are
+read from one end to the other. As a table tells so many bits of its entries' hashes as say where
+they would be in a table of no more segments, those are not even read before they are compared.
+
+Filling a table in hash order has each of its segments split again and again while the rest of it is
+empty (270 ns a member instead of 120). So a result is best gathered first and then stored in a set
+that has room for it (`set_reserve`); where that is not possible the walk takes a few members here
+and a few there.
 """
 
 from libc.stdint cimport uint8_t
@@ -15,7 +19,7 @@ from libc.stdint cimport uint8_t
 from spineldb.core.sets cimport Member, flat_next, member_text, set_contains
 from spineldb.core.slab cimport Ref, Slabs, at
 from spineldb.core.table cimport (
-    Table, table_hash, table_prefetch, table_prefetch_entries, table_walk,
+    Table, known_bits, table_hash, table_prefetch, table_prefetch_entries, table_walk,
 )
 
 cdef enum:
@@ -26,6 +30,8 @@ cdef enum:
     SLICE_SHIFT = 58             # of a hash: which of them
     SCATTER_FROM = 2000          # members: fewer fit a segment or two
 
+cdef size_t UNREAD = ~<size_t>0  # the size of a member of which only the entry is known
+
 cdef struct Sieve:
     const SetValue* others
     int count
@@ -34,6 +40,7 @@ cdef struct Sieve:
     void* context
     const SetValue* into         # NULL: they are not stored
     Slabs* slabs
+    const Table* source          # what is walked, if that is a table
     const Table* first           # the first table among the others, or one that hashes as they do
     bint stopped
     int slice                    # take only what is in this part of hash order; -1: all
@@ -72,6 +79,8 @@ cdef int settle(Sieve* sieve) except -2:
         kept = 0
         for i in range(n):
             member = &sieve.members[passing[i]]
+            if member.size == UNREAD:
+                member.data = member_text(<const uint8_t*>member.data, &member.size)
             if sieve.inside == set_contains(
                 other, member.data, member.size, &sieve.hashes[passing[i]]
             ):
@@ -88,11 +97,24 @@ cdef int settle(Sieve* sieve) except -2:
         member = &sieve.members[passing[i]]
         if sieve.emit(
             sieve.context, member.data, member.size,
-            &sieve.hashes[passing[i]] if sieve.first is not NULL else NULL,
+            &sieve.hashes[passing[i]] if sieve.into is not NULL and sieve.first is not NULL
+            else NULL,
         ) < 0:
             sieve.stopped = True
             return -1
     return 0
+
+
+cdef inline bint suffices(const Sieve* sieve, uint64_t hash) noexcept nogil:
+    """Does what the walk knows of a hash say where the member would be in all other sets?"""
+    cdef int known, o
+    if sieve.into is not NULL or sieve.first is NULL:
+        return False
+    known = known_bits(sieve.source, hash)
+    for o in range(sieve.count):
+        if sieve.others[o].table is not NULL and known_bits(sieve.others[o].table, hash) > known:
+            return False
+    return True
 
 
 cdef int take(void* context, uint64_t hash, Ref* ref) except -2:
@@ -100,8 +122,15 @@ cdef int take(void* context, uint64_t hash, Ref* ref) except -2:
     cdef Member* member = &sieve.members[sieve.waiting]
     if sieve.slice >= 0 and <int>(hash >> SLICE_SHIFT) != sieve.slice:
         return 0                 # a bucket may belong to two parts, and is visited in both
-    member.data = member_text(<const uint8_t*>at(sieve.slabs, ref[0]), &member.size)
-    added(sieve)
+    if suffices(sieve, hash):
+        member.data = <const char*>at(sieve.slabs, ref[0])
+        member.size = UNREAD
+        sieve.hashes[sieve.waiting] = hash
+        table_prefetch(sieve.first, hash)
+        sieve.waiting += 1
+    else:
+        member.data = member_text(<const uint8_t*>at(sieve.slabs, ref[0]), &member.size)
+        added(sieve)
     return settle(sieve) if sieve.waiting == GROUP else 0
 
 
@@ -142,6 +171,7 @@ cdef int sift(const SetValue* source, const SetValue* others, int count, bint in
     sieve.emit = emit
     sieve.context = context
     sieve.first = NULL
+    sieve.source = source.table
     sieve.stopped = False
     sieve.into = into
     sieve.slice = -1

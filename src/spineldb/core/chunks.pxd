@@ -171,6 +171,9 @@ cdef bint chain_replace(Chain* chain, Slabs* slabs, int64_t index,
 # empty: chain_tidy, when all is removed.
 cdef void chain_remove(Chain* chain, Slabs* slabs, Cursor* cursor) noexcept nogil
 cdef void chain_tidy(Chain* chain, Slabs* slabs) noexcept nogil
+# Remove up to `limit` elements equal to `value`, from the left or the right; returns how many.
+cdef int64_t chain_strip(Chain* chain, Slabs* slabs, const Slice* value, int64_t limit,
+                         bint left) noexcept nogil
 # Move about `limit` chunks from `position` on out of sparse slabs; 1 at the end.
 cdef int chain_defragment(Chain* chain, Slabs* slabs, uint64_t* position, int64_t limit,
                           int64_t* moved) noexcept nogil

@@ -10,7 +10,7 @@ What an element would take in a listpack of Redis is added up beside, because wh
 answers depends on it.
 """
 
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 from spineldb.core.resp cimport out_bulk, out_bulk_block, out_reserve, parse_int
 from spineldb.core.slab cimport (
@@ -794,6 +794,79 @@ cdef void chain_tidy(Chain* chain, Slabs* slabs) noexcept nogil:
     chain.length = kept
     if kept == 1:
         shrink(chain, slabs)
+
+
+cdef inline bint equal(const Slice* one, const Slice* other) noexcept nogil:
+    return one.size == other.size and memcmp(one.data, other.data, one.size) == 0
+
+
+cdef int64_t strip_forwards(Chain* chain, Slabs* slabs, uint32_t index, const Slice* value,
+                            int64_t limit) noexcept nogil:
+    """Remove up to `limit` elements from the left of a chunk; what stays is moved once at most."""
+    cdef Chunk* chunk = chunk_at(slabs, chain, index)
+    cdef uint8_t* to = chunk_data(chunk) + chunk.start
+    cdef const uint8_t* end = chunk_data(chunk) + chunk.end
+    cdef const uint8_t* p = to
+    cdef const uint8_t* kept = to            # from here to `p` all stays
+    cdef const uint8_t* following
+    cdef int64_t removed = 0
+    cdef Slice one
+    while p < end and removed < limit:
+        following = element_read(p, &one)
+        if equal(&one, value):
+            uncounted(chain, slabs, index, p)
+            removed += 1
+            memmove(to, kept, <size_t>(p - kept))
+            to += p - kept
+            kept = following
+        p = following
+    memmove(to, kept, <size_t>(end - kept))
+    chunk.end = <uint16_t>(to + (end - kept) - chunk_data(chunk))
+    return removed
+
+
+cdef int64_t strip_backwards(Chain* chain, Slabs* slabs, uint32_t index, const Slice* value,
+                             int64_t limit) noexcept nogil:
+    """The same from the right: what stays moves to the end."""
+    cdef Chunk* chunk = chunk_at(slabs, chain, index)
+    cdef const uint8_t* start = chunk_data(chunk) + chunk.start
+    cdef uint8_t* to = chunk_data(chunk) + chunk.end
+    cdef const uint8_t* p = to
+    cdef const uint8_t* kept = to            # from `p` to here all stays
+    cdef const uint8_t* one_at
+    cdef int64_t removed = 0
+    cdef Slice one
+    while p > start and removed < limit:
+        one_at = element_before(p)
+        element_read(one_at, &one)
+        if equal(&one, value):
+            uncounted(chain, slabs, index, one_at)
+            removed += 1
+            to -= kept - p
+            memmove(to, p, <size_t>(kept - p))
+            kept = one_at
+        p = one_at
+    to -= kept - start
+    memmove(to, start, <size_t>(kept - start))
+    chunk.start = <uint16_t>(to - chunk_data(chunk))
+    return removed
+
+
+cdef int64_t chain_strip(Chain* chain, Slabs* slabs, const Slice* value, int64_t limit,
+                         bint left) noexcept nogil:
+    cdef int64_t removed = 0
+    cdef uint32_t i
+    for i in range(chain.length):
+        if removed == limit:
+            break
+        if left:
+            removed += strip_forwards(chain, slabs, i, value, limit - removed)
+        else:
+            removed += strip_backwards(
+                chain, slabs, chain.length - 1 - i, value, limit - removed)
+    if removed:
+        chain_tidy(chain, slabs)
+    return removed
 
 
 cdef int chain_defragment(Chain* chain, Slabs* slabs, uint64_t* position, int64_t limit,

@@ -245,6 +245,8 @@ cdef class Connection(Session):
             network.current = NULL
         if self.out.used and self.over_output_limit():
             self.flags |= CLOSE_NOW
+        if self.transaction is not None:
+            self.check_input()               # what is queued has not been executed either
         if done < count and not self.flags & STOPPED:
             log.error("the executor left a request that may run", client=self.id)
             self.flags |= CLOSE_NOW
@@ -336,6 +338,8 @@ cdef class Connection(Session):
     cdef int check_input(self) except -1:
         """Close the connection if what it has sent and is not executed exceeds its limit."""
         cdef size_t size = self.input_size()
+        if self.transaction is not None:
+            size += self.transaction.bytes
         if size <= self.network.query_buffer_limit and (
             size <= UNAUTHENTICATED_INPUT or self.flags & AUTHENTICATED
         ):

@@ -108,7 +108,8 @@ cdef class Dispatcher(Executor):
                         object body) except -1
     cdef int recover(self, Session session, Request* request, Command command, size_t start,
                      int pieces, bint changed, object error) except -1
-    cdef int reject(self, Session session, Command command, object error) except -1
+    cdef int reject(self, Session session, Request* request, Command command,
+                    object error) except -1
     cdef void silence(self, Session session, size_t start, int pieces) noexcept
     cdef int count_error(self, Session session, size_t start) except -1
     cdef int record(self, Session session, Command command, Measured what) except -1

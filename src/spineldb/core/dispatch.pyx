@@ -36,7 +36,8 @@ from spineldb.core.eviction cimport EXHAUSTED, Evictor
 from spineldb.core.keyspace cimport Database
 from spineldb.core.resp cimport Output, out_error, out_simple, out_truncate, out_value
 from spineldb.core.session cimport (
-    POSTPONED, PRIMARY, QUEUEING, REPLY_OFF, REPLY_SKIP, REPLY_SKIP_NEXT, STOPPED,
+    CLOSE_NOW, CLOSING, DIRTY_WATCH, POSTPONED, PRIMARY, QUEUEING, REPLY_OFF, REPLY_SKIP,
+    REPLY_SKIP_NEXT, STOPPED,
 )
 from spineldb.core.transaction cimport Queued, Transaction
 from spineldb.core.table cimport table_hash, table_prefetch, table_prefetch_entries
@@ -332,14 +333,14 @@ cdef class Dispatcher(Executor):
         cdef uint32_t asked, gates
         cdef bint full
         if <PyObject*>request.command == <PyObject*>None:
-            self.reject(session, None, errors.UnknownCommand(*names(request)))
+            self.reject(session, request, None, errors.UnknownCommand(*names(request)))
             return True
         command = <Command>request.command
         if not accepts(command.arity, request.argc):
-            self.reject(session, command, errors.WrongArity(command.name))
+            self.reject(session, request, command, errors.WrongArity(command.name))
             return True
         if command.subcommands is not None and request.argc > 1:
-            self.reject(session, None, errors.UnknownSubcommand(
+            self.reject(session, request, None, errors.UnknownSubcommand(
                 slice_bytes(&request.argv[1]), command.name.upper()))
             return True
         asked = command.gates
@@ -374,14 +375,17 @@ cdef class Dispatcher(Executor):
         return 0
 
     cdef int enqueue(self, Session session, Request* request, Command command) except -1:
-        """Keep a request until EXEC."""
+        """Keep a request until EXEC, unless that will fail anyway."""
         cdef size_t start = session.out.used
-        try:
-            session.transaction.push(
-                command, command.gates & GATES_OF_QUEUE, request.argv, request.argc)
-        except MemoryError:
-            self.reject(session, command, errors.NoMemory())
-            return 0
+        cdef Transaction transaction = session.transaction
+        session.last_command = command
+        if not transaction.broken and not session.flags & DIRTY_WATCH:
+            try:
+                transaction.push(
+                    command, command.gates & GATES_OF_QUEUE, request.argv, request.argc)
+            except MemoryError:
+                self.reject(session, request, command, errors.NoMemory())
+                return 0
         out_simple(&session.out, b"QUEUED", 6)
         if session.flags & (REPLY_OFF | REPLY_SKIP | REPLY_SKIP_NEXT):
             self.silence(session, start, session.out.piece_count)
@@ -391,13 +395,20 @@ cdef class Dispatcher(Executor):
         cdef Transaction transaction = session.transaction
         cdef Queued* one
         cdef Request request
-        cdef int i
+        cdef size_t start
+        cdef int i, pieces
+        cdef bint closing
         memset(&request, 0, sizeof(Request))
         for i in range(transaction.count):
             one = transaction.queued[i]
             request.argv = one.argv
             request.argc = one.argc
+            start = session.out.used
+            pieces = session.out.piece_count
+            closing = session.flags & (CLOSING | CLOSE_NOW) != 0
             self.run_within(session, &request, <Command>one.command)
+            if closing:                          # it hears nothing more, though all of it runs
+                out_truncate(&session.out, start, pieces)
         return 0
 
     cdef int run_within(self, Session session, Request* request, Command command) except -1:
@@ -461,7 +472,7 @@ cdef class Dispatcher(Executor):
                     if one.gates & <uint32_t>bit and answer is None:
                         answer = gate(session, one, argv)
             except errors.CommandError as error:
-                self.reject(session, command, error)
+                self.reject(session, request, command, error)
                 return False
             if answer is POSTPONE:
                 session.flags |= POSTPONED
@@ -471,15 +482,20 @@ cdef class Dispatcher(Executor):
                 return False
         return True
 
-    cdef int reject(self, Session session, Command command, object error) except -1:
+    cdef int reject(self, Session session, Request* request, Command command,
+                    object error) except -1:
         """Answer an error for a request that was not run."""
         cdef bytes text
         cdef size_t start = session.out.used
-        if session.flags & QUEUEING and self.depth == 0:
-            session.transaction.broken = True
+        if self.depth == 0:
+            session.last_command = command
+            if session.flags & QUEUEING:
+                session.transaction.broken = True
         if command is not None and command.executes:
             self.hooks.discard(session)
             error = errors.ExecAborted(error)
+            if self.monitored:                   # where MULTI was shown, its end is
+                self.hooks.monitor(session, arguments(request))
         text = error.wire
         if command is not None:
             command.rejected += 1
@@ -643,6 +659,8 @@ cdef class Dispatcher(Executor):
         ):
             self.record(session, command, measured(session, request, spent, size))
         if session.flags & (REPLY_OFF | REPLY_SKIP | REPLY_SKIP_NEXT):
+            if command.executes:                 # it has seen to its reply itself
+                start, pieces = session.out.used, session.out.piece_count
             self.silence(session, start, pieces)
         return 0
 
@@ -681,6 +699,8 @@ cdef class Dispatcher(Executor):
         """Take the reply back if the client asked for none (CLIENT REPLY)."""
         if session.flags & (REPLY_OFF | REPLY_SKIP):
             out_truncate(&session.out, start, pieces)
+        if self.depth and session is self.context.client:
+            return                               # the request that is skipped is the outer one
         session.flags &= ~<uint32_t>REPLY_SKIP
         if session.flags & REPLY_SKIP_NEXT:
             session.flags = (session.flags & ~<uint32_t>REPLY_SKIP_NEXT) | REPLY_SKIP

@@ -37,7 +37,7 @@ cdef class Effects(Undertaker):
     cdef readonly list sinks
     cdef bint feeding                        # there is a sink
     cdef int stream_db                       # the database the stream has selected; -1: none
-    cdef readonly list ready                 # (database, key) that were written and are awaited
+    cdef readonly list ready                 # (database, key, kind it has by then) that are awaited
     cdef public int64_t awaited_keys         # entries of all `awaited` registries
     cdef readonly int event_mask             # EventClass bits somebody wants to hear of
     cdef readonly Channels channels          # where keyspace events and messages are published
@@ -101,8 +101,9 @@ cdef class Effects(Undertaker):
     cdef int feed(self, const char* data, size_t size) except -1
     cdef int expire_prefix(self, Database db, uint32_t prefix) except -1
 
-# Delete about `limit` fields of the hash that was looked up whose time has passed, propagate that
-# and have what remains looked at when it is due. True if more are due already. core/hashes, which
-# stands on this module, puts its function here.
+# Look at about `limit` fields of the hash that was looked up, delete those whose time has passed
+# and propagate that. True if more may be due: then the caller goes on, or pushes the key anew. Else
+# what remains will be looked at when it is due. core/hashes, which stands on this module, puts its
+# function here.
 ctypedef bint (*ExpireFields)(Effects effects, Database db, Found* found, int64_t limit) except -1
 cdef ExpireFields expire_fields

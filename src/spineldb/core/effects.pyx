@@ -21,13 +21,13 @@ from spineldb.core.root cimport ValueType, value_types
 from spineldb.core.slab cimport Ref, at
 from spineldb.core.table cimport table_hash, table_visit_prefix
 from spineldb.clock cimport monotonic_ns
-from spineldb.core.wheel cimport wheel_advance, wheel_next_ms
+from spineldb.core.wheel cimport wheel_advance, wheel_next_ms, wheel_push
 
 from spineldb import errors
 
 cdef int PREFIX_BITS = 32                    # of the hash that the timing wheel keeps
 cdef int64_t FIRE_SLICE = 64                 # prefixes fired between looks at the clock
-cdef int64_t FIELD_SLICE = 1024              # fields of one hash that are deleted then
+cdef int64_t FIELD_SLICE = 256               # fields of one hash looked at between such looks
 
 #: The class of each keyspace event that Python code announces.
 EVENT_CLASSES = {
@@ -67,11 +67,14 @@ cdef class RecordingSink(Sink):
     """Keeps the effect stream in memory, so that a test can replay it into an empty server."""
 
     cdef bytearray stream
+    cdef public bint refuses                 # fault injection: whatever it is given
 
     def __cinit__(self):
         self.stream = bytearray()
 
     cdef int append(self, const char* data, size_t size) except -1:
+        if self.refuses:
+            raise errors.InjectedFault
         self.stream += data[:size]
         return 0
 
@@ -137,7 +140,8 @@ cdef class Effects(Undertaker):
         if db.watched:
             db.touch_watchers(key)
         if db.awaited and key in db.awaited:
-            self.ready.append((db, key))
+            kind, size = db.peek(key)
+            self.ready.append((db, key, kind if size else 0))
         if self.event_mask & event_class:
             self.tell(db.index, event_class, event, key)
         return 0
@@ -166,10 +170,6 @@ cdef class Effects(Undertaker):
         """Publish the keyspace events of these classes from now on (`EventClass` bits)."""
         self.event_mask = mask
         self.keyspace.born = 0               # by a change of which no event was published
-
-    def publish(self, Database db, bytes key, str event) -> None:
-        """Publish an event of a key, of which nobody else needs to know."""
-        self.tell(db.index, EVENT_CLASSES[event], event.encode(), key)
 
     def touched(self, Database db, bytes key) -> None:
         """Mark those who watch or await `key`, without an event or a change to count."""
@@ -264,11 +264,14 @@ cdef class Effects(Undertaker):
         return 0
 
     cdef int enter(self, int index) except -1:
-        """Have what follows in the unit run in this database."""
-        if index != self.unit_db:
+        """Have what follows in the unit run in this database. To select it is no effect."""
+        if self.unit_size == 0:
+            self.unit_first = self.unit_db = index
+        elif index != self.unit_db:
             self.opening(2)
             self.argument(b"SELECT", 6)
             self.argument_int(index)
+            self.unit_commands -= 1
             self.unit_db = index
         return 0
 
@@ -387,7 +390,11 @@ cdef class Effects(Undertaker):
     # -- time passes -------------------------------------------------------------------------------
 
     cdef int expire_prefix(self, Database db, uint32_t prefix) except -1:
-        """Bury every key with this hash prefix whose time has passed; push the others anew."""
+        """Bury every key with this hash prefix whose time has passed; push the others anew.
+
+        1 if there is a hash among them that has more fields to delete than were looked at.
+        """
+        cdef int unfinished = 0
         cdef Due due
         cdef Found found
         cdef size_t i, size
@@ -407,7 +414,7 @@ cdef class Effects(Undertaker):
                 if found.expired:
                     self.bury(db, &found)
                 elif found.entry is not NULL and inner_deadline(found.entry) >= 0:
-                    expire_fields(self, db, &found, FIELD_SLICE)
+                    unfinished |= expire_fields(self, db, &found, FIELD_SLICE)
                 else:
                     continue
                 try:
@@ -415,7 +422,7 @@ cdef class Effects(Undertaker):
                 except Exception as error:
                     raise NotSettled from error
             if not due.full:
-                return 0
+                return unfinished
 
     def expire(self, int64_t budget_us) -> bool:
         """Delete keys whose time has passed, for at most `budget_us`; tell whether more are due.
@@ -433,6 +440,7 @@ cdef class Effects(Undertaker):
         until_ns = monotonic_ns() + budget_us * 1000
         for db in self.keyspace.databases:
             firing.effects = <void*>self
+            firing.until_ns = until_ns
             firing.db = <void*>db
             left = True
             while left:
@@ -497,11 +505,17 @@ cdef int collect_due(void* context, uint64_t hash, Ref* ref) except -2:
 cdef struct Firing:
     void* effects
     void* db
+    int64_t until_ns
 
 
 cdef int fire(void* context, uint32_t prefix) except -2:
+    """See to what has this prefix; to the fields of a large hash for as long as there is time."""
     cdef Firing* firing = <Firing*>context
-    (<Effects>firing.effects).expire_prefix(<Database>firing.db, prefix)
+    cdef Database db = <Database>firing.db
+    while (<Effects>firing.effects).expire_prefix(db, prefix):
+        if monotonic_ns() >= firing.until_ns:
+            wheel_push(db.wheel, db.keyspace.now_ms, prefix)
+            return -1
     return 0
 
 

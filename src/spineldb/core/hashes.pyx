@@ -14,13 +14,18 @@ Above PACKED_FIELDS fields or INLINE_MAX bytes it becomes a table whose elements
 
 A value above INLINE_MAX bytes is in a block, whose address stands in its place.
 
+A request that changes several fields of a table keeps a list of its changes, each of which can be
+taken back without memory: what was replaced is only freed when all has been done.
+
 Fields that expire: a field whose time has passed is hidden at once. The key stands in its
 database's timing wheel by its earliest field, and a hash with a table has a wheel of its own for
-its fields, so that deleting them needs no look at the others.
+its fields, so that deleting them needs no look at the others. Whoever looks a hash up deletes some
+of them, and never many: a million that are due at once go in slices.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove
 
 cimport spineldb.core.effects as effects_module
@@ -42,7 +47,8 @@ from spineldb.core.table cimport (
     table_walk,
 )
 from spineldb.core.wheel cimport (
-    TICK_MS, Wheel, wheel_advance, wheel_delete, wheel_new, wheel_next_ms, wheel_push,
+    TICK_MS, Wheel, wheel_advance, wheel_delete, wheel_is_stale, wheel_new, wheel_next_ms,
+    wheel_push, wheel_renew, wheel_renewal, wheel_renewed,
 )
 
 cdef enum:
@@ -50,9 +56,12 @@ cdef enum:
     ALL = 1 << 30
     CURSOR_SHIFT = 16            # a cursor is the upper 48 bits of a position in hash order
     BATCH = 64                   # fields of a table that are deleted by one HDEL
+    COUNTED = 1 << 18            # fields of a table that HLEN may look at
+    RENEWED = 32                 # fields whose deadlines go to a new wheel with each that is set
     # forms
-    TIMED = 1                    # a field has had a deadline: `listpackex`
+    TIMED = 1                    # there is room for deadlines: `listpackex`
     LARGE = 2                    # has been above a threshold: `hashtable`
+    ASKED = 4                    # somebody wanted a field to expire: `listpackex`, too
     # flags of an element
     ELEMENT_TIMED = 1
     ELEMENT_LONG = 2
@@ -67,11 +76,11 @@ cdef struct HashRoot:
     int64_t deadlines            # how many they are
     int64_t first                # none of them is earlier than this
 
-cdef struct Packed:              # a packed hash while it is changed
-    int count
-    uint8_t form
-    size_t size
-    uint8_t data[INLINE_MAX]     # its elements; PACKED_HEADER of `size` are not here
+cdef struct Change:              # of a field in a table, which can be taken back
+    uint64_t hash
+    Ref old                      # 0: there was none
+    Ref new                      # `old` itself if only its deadline was written over
+    int64_t deadline             # the one that `old` had
 
 
 # -- one field -------------------------------------------------------------------------------------
@@ -340,8 +349,43 @@ cdef int note_deadline(HashRoot* h, Slabs* slabs, int64_t now_ms, uint64_t hash,
         h.wheel = wheel_new(slabs, now_ms)
     if old < 0 or deadline < old:
         wheel_push(h.wheel, deadline, <uint32_t>(hash >> 32))
+        renew_some(h, slabs)
     if h.deadlines == 0 or deadline < h.first:
         h.first = deadline
+    return 0
+
+
+cdef int renew_some(HashRoot* h, Slabs* slabs) except -1:
+    """Renew the wheel once most of it is stale, some fields with each deadline that is set.
+
+    Who sets deadlines and deletes the fields long before would fill the memory otherwise.
+    """
+    cdef uint64_t* position
+    cdef Renewing renewing
+    if wheel_is_stale(h.wheel, <uint64_t>h.deadlines):
+        wheel_renew(h.wheel)
+    position = wheel_renewal(h.wheel)
+    if position is NULL:
+        return 0
+    renewing.hash = h
+    renewing.slabs = slabs
+    if table_walk(h.table, position, RENEWED, push_element, &renewing):
+        wheel_renewed(h.wheel)
+    return 0
+
+
+cdef struct Renewing:
+    HashRoot* hash
+    Slabs* slabs
+
+
+cdef int push_element(void* context, uint64_t hash, Ref* ref) except -2:
+    cdef Renewing* renewing = <Renewing*>context
+    cdef Field field
+    read_element(<uint8_t*>at(renewing.slabs, ref[0]), &field)
+    if field.deadline >= 0:
+        hash = table_hash(renewing.hash.table, field.name, field.name_size)
+        wheel_push(renewing.hash.wheel, field.deadline, <uint32_t>(hash >> 32))
     return 0
 
 
@@ -356,14 +400,17 @@ cdef int put_rooted(HashRoot* h, Slabs* slabs, int64_t now_ms, const Slice* name
                     const Slice* value, int64_t deadline) except -1:
     cdef size_t before = apart(slabs)
     try:
-        return put_element(h, slabs, now_ms, name, value, deadline)
+        return put_element(h, slabs, now_ms, name, value, deadline, NULL)
     finally:
         h.root.bytes += apart(slabs) - before
 
 
 cdef int put_element(HashRoot* h, Slabs* slabs, int64_t now_ms, const Slice* name,
-                     const Slice* value, int64_t deadline) except -1:
-    """Store a field: 1 if it is new. On MemoryError nothing has changed."""
+                     const Slice* value, int64_t deadline, Change* change) except -1:
+    """Store a field: 1 if it is new. On MemoryError nothing has changed.
+
+    With `change` it can be taken back until it is settled.
+    """
     cdef uint64_t hash = table_hash(h.table, name.data, name.size)
     cdef Place place
     cdef Field field
@@ -385,15 +432,8 @@ cdef int put_element(HashRoot* h, Slabs* slabs, int64_t now_ms, const Slice* nam
     flags = element_flags(name.size, value.size, deadline)
     size = element_bytes(flags, name.size, value.size)
     if flags & ELEMENT_OUTSIDE:
-        if value.block is not NULL and value.block.size == value.size:
-            own = block_retain(value.block)
-        else:
-            own = block_new(slabs, value.size)
-            if own is NULL:
-                raise MemoryError
-            memcpy(block_data(own), value.data, value.size)
-            own.size = value.size
-    if old and class_size(old_size) == class_size(size):
+        own = block_for(slabs, value)
+    if old and change is NULL and class_size(old_size) == class_size(size):
         ref = old
         slab_resized(slabs, ref, old_size, size)
     else:
@@ -415,7 +455,11 @@ cdef int put_element(HashRoot* h, Slabs* slabs, int64_t now_ms, const Slice* nam
         h.root.count += 1
     elif ref != old:
         table_replace(h.table, &place, ref)
-        slab_free(slabs, old, old_size)
+        if change is NULL:
+            slab_free(slabs, old, old_size)
+    if change is not NULL:
+        note_change(change, hash, old, ref, field.deadline)
+        return old == 0
     if own is not NULL:
         h.root.bytes += block_cost(own)
     if field.block is not NULL:
@@ -423,6 +467,145 @@ cdef int put_element(HashRoot* h, Slabs* slabs, int64_t now_ms, const Slice* nam
         block_release(slabs, field.block)
     count_deadline(h, (deadline >= 0) - (field.deadline >= 0))
     return old == 0
+
+
+cdef Block* block_for(Slabs* slabs, const Slice* value) except NULL:
+    """The block of a big value: the one in which it was received, or a copy."""
+    cdef Block* own
+    if value.block is not NULL and value.block.size == value.size:
+        return block_retain(value.block)
+    own = block_new(slabs, value.size)
+    if own is NULL:
+        raise MemoryError
+    memcpy(block_data(own), value.data, value.size)
+    own.size = value.size
+    return own
+
+
+cdef int put_element_deadline(HashRoot* h, Slabs* slabs, int64_t now_ms, const Slice* name,
+                              int64_t deadline, Change* change) except -1:
+    """Give a field that exists a deadline (-1: none). The value is not looked at."""
+    cdef uint64_t hash = table_hash(h.table, name.data, name.size)
+    cdef Place place
+    cdef Field field
+    cdef Ref old = table_find(h.table, hash, name.data, name.size, &place)
+    cdef Ref ref
+    cdef uint8_t* e = <uint8_t*>at(slabs, old)
+    cdef uint8_t flags = e[0]
+    read_element(e, &field)
+    if deadline >= 0:
+        note_deadline(h, slabs, now_ms, hash, field.deadline, deadline)
+    if flags & ELEMENT_TIMED or deadline < 0:
+        note_change(change, hash, old, old, field.deadline)
+        if flags & ELEMENT_TIMED:
+            store_deadline(<uint8_t*>field.name - 6, deadline)
+        return 0
+    flags |= ELEMENT_TIMED
+    ref = slab_alloc(slabs, element_bytes(flags, field.name_size, field.size))
+    if ref == 0:
+        raise MemoryError
+    if field.block is not NULL:
+        block_retain(field.block)
+    write_element(<uint8_t*>at(slabs, ref), flags, field.name, field.name_size, field.value,
+                  field.size, field.block, deadline)
+    table_replace(h.table, &place, ref)
+    note_change(change, hash, old, ref, field.deadline)
+    return 0
+
+
+# -- changes that can be taken back ----------------------------------------------------------------
+
+cdef inline void note_change(Change* change, uint64_t hash, Ref old, Ref new,
+                             int64_t deadline) noexcept nogil:
+    change.hash = hash
+    change.old = old
+    change.new = new
+    change.deadline = deadline
+
+
+cdef void free_field(Slabs* slabs, Ref ref) noexcept:
+    """Free an element, and let its block go."""
+    cdef uint8_t* e = <uint8_t*>at(slabs, ref)
+    cdef Field field
+    read_element(e, &field)
+    if field.block is not NULL:
+        block_release(slabs, field.block)
+    slab_free(slabs, ref, element_size(e))
+
+
+cdef void keep(HashRoot* h, Slabs* slabs, const Change* changes, int count) noexcept:
+    """All went well: free what was replaced, and count."""
+    cdef const Change* change
+    cdef Field field
+    cdef int timed = 0
+    cdef int i
+    for i in range(count):               # in their order: a field may have been changed twice
+        change = &changes[i]
+        read_element(<uint8_t*>at(slabs, change.new), &field)
+        timed += (field.deadline >= 0) - (change.deadline >= 0)
+        if change.new == change.old:
+            continue
+        if field.block is not NULL:
+            h.root.bytes += block_cost(field.block)
+        if change.old:
+            read_element(<uint8_t*>at(slabs, change.old), &field)
+            if field.block is not NULL:
+                h.root.bytes -= block_cost(field.block)
+            free_field(slabs, change.old)
+    count_deadline(h, timed)
+
+
+cdef void take_back(HashRoot* h, Slabs* slabs, const Change* changes, int count) noexcept:
+    """Memory ran out: have everything as it was."""
+    cdef const Change* change
+    cdef Place place
+    while count:
+        count -= 1
+        change = &changes[count]
+        if change.new == change.old:
+            restore_deadline(<uint8_t*>at(slabs, change.old), change.deadline)
+            continue
+        table_find_ref(h.table, change.hash, change.new, &place)
+        if change.old:
+            table_replace(h.table, &place, change.old)
+        else:
+            table_remove(h.table, change.hash, &place)
+            h.root.count -= 1
+        free_field(slabs, change.new)
+    count_deadline(h, 0)                 # the wheel may have been made for one of them
+
+
+cdef inline void restore_deadline(uint8_t* e, int64_t deadline) noexcept nogil:
+    cdef size_t ignored
+    if e[0] & ELEMENT_TIMED:
+        store_deadline(<uint8_t*>element_name(e, &ignored) - 6, deadline)
+
+
+cdef int64_t put_all(HashRoot* h, Slabs* slabs, int64_t now_ms, const Slice* pairs, int count,
+                     int64_t deadline) except -1:
+    """Store fields: how many are new. On MemoryError nothing has changed."""
+    cdef Change* changes
+    cdef size_t before = apart(slabs)
+    cdef int64_t added = 0
+    cdef int done = 0
+    if count == 1:
+        return put_rooted(h, slabs, now_ms, pairs, pairs + 1, deadline)
+    changes = <Change*>malloc(<size_t>count * sizeof(Change))
+    if changes is NULL:
+        raise MemoryError
+    try:
+        while done < count:
+            added += put_element(h, slabs, now_ms, &pairs[2 * done], &pairs[2 * done + 1],
+                                 deadline, &changes[done])
+            done += 1
+        keep(h, slabs, changes, count)
+    except MemoryError:
+        take_back(h, slabs, changes, done)
+        raise
+    finally:
+        h.root.bytes += apart(slabs) - before
+        free(changes)
+    return added
 
 
 cdef void remove_element(HashRoot* h, Slabs* slabs, uint64_t hash, Ref ref, Place* place) noexcept:
@@ -441,36 +624,48 @@ cdef void remove_element(HashRoot* h, Slabs* slabs, uint64_t hash, Ref ref, Plac
         block_release(slabs, field.block)
 
 
-cdef int64_t promote(Database db, Found* found, const Slice* key, const Packed* packed,
-                     const Slice* pairs, int count, int64_t deadline) except -1:
-    """Make a packed hash one with a table, together with more fields; how many of these are new."""
+cdef HashRoot* rooted(Database db, const Packed* packed) except NULL:
+    """A hash with a table that has the fields of a packed one."""
     cdef HashRoot* h = rooted_new(db)
     cdef const uint8_t* p = <const uint8_t*>packed.data
-    cdef int64_t now_ms = db.keyspace.now_ms
-    cdef int64_t added = 0
     cdef Field field
     cdef Slice name, value
-    cdef char* place
-    cdef Root* root = &h.root
-    cdef int i
     cdef int _i
-    h.root.form = packed.form | (TIMED if deadline >= 0 else 0)
+    h.root.form = packed.form
+    value.block = NULL
     try:
-        value.block = NULL
         for _i in range(packed.count):
             p = read_packed(p, packed.form, &field)
             name.data, name.size = field.name, field.name_size
             value.data, value.size = field.value, field.size
-            put_rooted(h, db.slabs, now_ms, &name, &value, field.deadline)
+            put_rooted(h, db.slabs, db.keyspace.now_ms, &name, &value, field.deadline)
+    except MemoryError:
+        free_all(db.slabs, h)
+        raise
+    return h
+
+
+cdef int64_t promote(Database db, Found* found, const Slice* key, const Packed* packed,
+                     const Slice* pairs, int count, int64_t deadline) except -1:
+    """Make a packed hash one with a table, together with more fields; how many of these are new."""
+    cdef HashRoot* h = rooted(db, packed)
+    cdef Root* root = &h.root
+    cdef int64_t added = 0
+    cdef char* place
+    cdef int i
+    if deadline >= 0:
+        h.root.form |= TIMED
+    try:
         for i in range(count):
-            added += put_rooted(h, db.slabs, now_ms, &pairs[2 * i], &pairs[2 * i + 1], deadline)
+            added += put_rooted(h, db.slabs, db.keyspace.now_ms, &pairs[2 * i], &pairs[2 * i + 1],
+                                deadline)
         if found.entry is NULL:
             place = db.place(found, key.data, key.size, HASH, sizeof(Root*), -1)
             memcpy(place, &root, sizeof(Root*))
         else:
             db.put_root(found, root)
     except MemoryError:
-        free_some(db.slabs, root, ALL)
+        free_all(db.slabs, h)
         raise
     return added
 
@@ -487,17 +682,21 @@ cdef bint hash_get(Database db, const uint8_t* entry, const char* name, size_t s
     cdef const uint8_t* p
     cdef int count
     cdef uint8_t form
-    cdef Ref ref
     if h is NULL:
         p = elements(entry, &count, &form)
         if find_packed(p, count, form, name, size, field) is NULL:
             return False
-    else:
-        ref = table_find(h.table, table_hash(h.table, name, size), name, size, NULL)
-        if ref == 0:
-            return False
-        read_element(<uint8_t*>at(db.slabs, ref), field)
+    elif not find_rooted(h, db.slabs, name, size, field):
+        return False
     return not hidden(db, field.deadline)
+
+
+cdef inline bint find_rooted(HashRoot* h, Slabs* slabs, const char* name, size_t size,
+                             Field* field) noexcept:
+    cdef Ref ref = table_find(h.table, table_hash(h.table, name, size), name, size, NULL)
+    if ref:
+        read_element(<uint8_t*>at(slabs, ref), field)
+    return ref != 0
 
 
 cdef bint is_large(Database db, const Slice* pairs, int count) noexcept:
@@ -525,7 +724,7 @@ cdef bint overwrite(uint8_t* entry, const Slice* pair, int64_t deadline) noexcep
 
 
 cdef int64_t hash_set(Database db, Found* found, const Slice* key, const Slice* pairs, int count,
-                      int64_t deadline, int* done) except -1:
+                      int64_t deadline) except -1:
     cdef uint8_t* entry = found.entry
     cdef HashRoot* h = NULL if entry is NULL else <HashRoot*>entry_root(entry)
     cdef int64_t before = -1 if entry is NULL else <int64_t>value_size_of(entry)
@@ -533,25 +732,19 @@ cdef int64_t hash_set(Database db, Found* found, const Slice* key, const Slice* 
     cdef bint large = is_large(db, pairs, count)
     cdef int64_t added = 0
     cdef Packed packed
+    cdef uint8_t form
     cdef int i, one
-    done[0] = 0
     if deadline >= 0 and (due < 0 or deadline < due):
         db.push_deadline(found.hash, deadline)
     if h is not NULL:
-        if large:
-            h.root.form |= LARGE
-        if deadline >= 0:
-            h.root.form |= TIMED
+        form = (LARGE if large else 0) | (TIMED if deadline >= 0 else 0)
         try:
-            for i in range(count):
-                added += put_rooted(h, db.slabs, db.keyspace.now_ms, &pairs[2 * i],
-                                    &pairs[2 * i + 1], deadline)
-                done[0] += 1
+            added = put_all(h, db.slabs, db.keyspace.now_ms, pairs, count, deadline)
+            h.root.form |= form
         finally:
             settle(db, found, before, due)
         return added
     if entry is not NULL and count == 1 and not large and overwrite(entry, pairs, deadline):
-        done[0] = 1
         settle(db, found, before, due)
         return 0
     packed.count = packed.form = 0
@@ -568,21 +761,15 @@ cdef int64_t hash_set(Database db, Found* found, const Slice* key, const Slice* 
         added += one
     else:
         store(db, found, key, &packed)
-    done[0] = count
     settle(db, found, before, due)
     return added
 
 
 cdef void settle(Database db, Found* found, int64_t before, int64_t due) noexcept:
     """Keep the sums after a change; remember that a threshold was passed."""
-    cdef size_t size
-    cdef Root* root = entry_root(found.entry)
     cdef int64_t count = <int64_t>value_size_of(found.entry)
     if count > db.keyspace.hash_max_listpack_entries:
-        if root is not NULL:
-            root.form |= LARGE
-        else:
-            (<uint8_t*>entry_value(found.entry, &size))[PACKED_FORM] |= LARGE
+        add_form(found.entry, LARGE)
     if count != before:
         db.recount(found.entry, before)
     db.field_deadlines += (next_deadline(found.entry) >= 0) - (due >= 0)
@@ -615,20 +802,153 @@ cdef int64_t hash_delete(Database db, Found* found, const Slice* names, int coun
     return removed
 
 
-cdef int hash_set_deadline(Database db, Found* found, const Slice* key, const Slice* name,
-                           int64_t deadline) except -1:
+# -- several fields of one request, one after the other --------------------------------------------
+
+cdef void editing_begin(Editing* editing, Database db, Found* found) noexcept:
+    editing.db = <void*>db
+    editing.found = found
+    editing.root = <void*>entry_root(found.entry)
+    editing.is_new = editing.is_changed = False
+    editing.before = <int64_t>value_size_of(found.entry)
+    editing.due = next_deadline(found.entry)
+    editing.pushed = editing.due
+    editing.changes = NULL
+    editing.count = editing.capacity = 0
+    if editing.root is NULL:
+        load(&editing.packed, found.entry)
+
+
+cdef bint editing_find(Editing* editing, const Slice* name, Field* field) noexcept:
+    cdef Database db = <Database>editing.db
+    cdef HashRoot* h = <HashRoot*>editing.root
+    cdef Packed* packed = &editing.packed
+    if h is not NULL:
+        return find_rooted(h, db.slabs, name.data, name.size, field) and not hidden(
+            db, field.deadline)
+    return find_packed(
+        packed.data, packed.count, packed.form, name.data, name.size, field
+    ) is not NULL and not hidden(db, field.deadline)
+
+
+cdef Change* next_change(Editing* editing) except NULL:
+    """Room for one more; it counts once it was made."""
+    cdef int capacity
+    cdef void* bigger
+    if editing.count == editing.capacity:
+        capacity = max(16, 2 * editing.capacity)
+        bigger = realloc(editing.changes, <size_t>capacity * sizeof(Change))
+        if bigger is NULL:
+            raise MemoryError
+        editing.changes = bigger
+        editing.capacity = capacity
+    return <Change*>editing.changes + editing.count
+
+
+cdef int editing_deadline(Editing* editing, const Slice* name, int64_t deadline) except -1:
+    try:
+        return edit_deadline(editing, name, deadline)
+    except MemoryError:
+        editing_undo(editing)
+        raise
+
+
+cdef int edit_deadline(Editing* editing, const Slice* name, int64_t deadline) except -1:
+    cdef Database db = <Database>editing.db
+    cdef Packed* packed = &editing.packed
+    cdef HashRoot* h
     cdef Field field
-    cdef Slice[2] pair
-    cdef int done
-    hash_get(db, found.entry, name.data, name.size, &field)
-    # the value is read from where it lies, which the change may free: from a copy, then
-    cdef bytes value = field.value[:field.size]
-    pair[0] = name[0]
-    pair[1].data = PyBytes_AS_STRING(value)
-    pair[1].size = field.size
-    pair[1].block = field.block
-    hash_set(db, found, key, pair, 1, deadline, &done)
+    cdef size_t before
+    if deadline >= 0 and (editing.pushed < 0 or deadline < editing.pushed):
+        db.push_deadline(editing.found.hash, deadline)
+        editing.pushed = deadline
+    if editing.root is NULL:
+        if deadline < 0 or make_timed(packed):
+            find_packed(packed.data, packed.count, packed.form, name.data, name.size, &field)
+            if packed.form & TIMED:
+                store_deadline(<uint8_t*>field.name - 6, deadline)
+            editing.is_changed = True
+            return 0
+        editing.root = <void*>rooted(db, packed)
+        editing.is_new = True
+    h = <HashRoot*>editing.root
+    before = apart(db.slabs)
+    try:
+        put_element_deadline(h, db.slabs, db.keyspace.now_ms, name, deadline, next_change(editing))
+    finally:
+        h.root.bytes += apart(db.slabs) - before
+    editing.count += 1
     return 0
+
+
+cdef void editing_delete(Editing* editing, const Slice* name) noexcept:
+    cdef HashRoot* h = <HashRoot*>editing.root
+    cdef uint64_t hash
+    cdef Place place
+    cdef Ref ref
+    if h is NULL:
+        drop_packed(&editing.packed, name.data, name.size)
+        editing.is_changed = True
+        return
+    hash = table_hash(h.table, name.data, name.size)
+    ref = table_find(h.table, hash, name.data, name.size, &place)
+    remove_element(h, (<Database>editing.db).slabs, hash, ref, &place)
+
+
+cdef int editing_end(Editing* editing) except -1:
+    cdef Database db = <Database>editing.db
+    cdef HashRoot* h = <HashRoot*>editing.root
+    cdef size_t before
+    try:
+        if h is NULL:
+            if editing.is_changed:
+                store(db, editing.found, NULL, &editing.packed)
+        elif editing.is_new:
+            db.put_root(editing.found, &h.root)
+    except MemoryError:
+        editing_undo(editing)
+        raise
+    if h is not NULL and editing.count:
+        before = apart(db.slabs)
+        keep(h, db.slabs, <Change*>editing.changes, editing.count)
+        h.root.bytes += apart(db.slabs) - before
+        h.root.form |= TIMED
+    free(editing.changes)
+    settle(db, editing.found, editing.before, editing.due)
+    return 0
+
+
+cdef void editing_undo(Editing* editing) noexcept:
+    cdef Slabs* slabs = (<Database>editing.db).slabs
+    cdef HashRoot* h = <HashRoot*>editing.root
+    cdef size_t before
+    if h is not NULL:
+        before = apart(slabs)
+        take_back(h, slabs, <Change*>editing.changes, editing.count)
+        h.root.bytes += apart(slabs) - before
+        if editing.is_new:
+            free_all(slabs, h)
+    free(editing.changes)
+
+
+cdef void hash_ask_deadlines(uint8_t* entry) noexcept:
+    add_form(entry, ASKED)
+
+
+cdef void hash_note_size(Database db, uint8_t* entry, const Slice* pairs, int count,
+                         int new) noexcept:
+    if is_large(db, pairs, count) or (
+        <int64_t>value_size_of(entry) + new > db.keyspace.hash_max_listpack_entries
+    ):
+        add_form(entry, LARGE)
+
+
+cdef void add_form(uint8_t* entry, uint8_t form) noexcept:
+    cdef size_t size
+    cdef Root* root = entry_root(entry)
+    if root is not NULL:
+        root.form |= form
+    else:
+        (<uint8_t*>entry_value(entry, &size))[PACKED_FORM] |= form
 
 
 cdef struct Visiting:
@@ -689,17 +1009,49 @@ cdef int64_t hash_length(Database db, const uint8_t* entry) except -1:
     return count
 
 
+cdef int64_t hash_count(Database db, const uint8_t* entry) except -1:
+    if entry_root(entry) is not NULL and value_size_of(entry) > COUNTED:
+        return <int64_t>value_size_of(entry)
+    return hash_length(db, entry)
+
+
 cdef bint hash_due(Database db, const uint8_t* entry) noexcept:
     return hidden(db, next_deadline(entry))
 
 
+cdef Table* hash_table(const uint8_t* entry) noexcept:
+    cdef HashRoot* h = <HashRoot*>entry_root(entry)
+    return NULL if h is NULL else h.table
+
+
+cdef bint hash_read(Database db, Ref ref, Field* field) noexcept:
+    read_element(<uint8_t*>at(db.slabs, ref), field)
+    return not hidden(db, field.deadline)
+
+
+cdef int hash_scan(Database db, const uint8_t* entry, uint64_t* cursor, int64_t count,
+                   VisitField visit, void* context) except -1:
+    cdef HashRoot* h = <HashRoot*>entry_root(entry)
+    cdef uint64_t position = cursor[0] << CURSOR_SHIFT
+    cdef Visiting visiting
+    if h is NULL:                # all at once, wherever the cursor stands
+        cursor[0] = 0
+        return hash_walk(db, entry, visit, context)
+    visiting.db = <void*>db
+    visiting.context = context
+    visiting.visit = visit
+    visiting.first = NEVER
+    table_walk(h.table, &position, count, visit_element, &visiting)
+    cursor[0] = position >> CURSOR_SHIFT
+    return 0
+
+
 # -- fields whose time has passed ------------------------------------------------------------------
 
-cdef struct Due:
+cdef struct Due:                 # fields that are to be deleted together
     int64_t now_ms
     Slabs* slabs
     int count
-    int early
     Slice[BATCH] names
     Ref[BATCH] refs
     uint64_t[BATCH] hashes
@@ -715,16 +1067,20 @@ cdef int collect_field(void* context, uint64_t hash, Ref* ref) except -2:
     if field.deadline > due.now_ms or due.count == BATCH:
         wheel_push(due.hash.wheel, field.deadline, <uint32_t>(hash >> 32))
         return 0
+    note_due(due, hash, ref[0], &field)
+    return 0
+
+
+cdef void note_due(Due* due, uint64_t hash, Ref ref, const Field* field) noexcept:
     cdef int i
     for i in range(due.count):
-        if due.refs[i] == ref[0]:        # its prefix was in the wheel twice
-            return 0
+        if due.refs[i] == ref:           # its prefix was in the wheel twice
+            return
     due.names[due.count].data = field.name
     due.names[due.count].size = field.name_size
-    due.refs[due.count] = ref[0]
+    due.refs[due.count] = ref
     due.hashes[due.count] = hash
     due.count += 1
-    return 0
 
 
 cdef int fire_field(void* context, uint32_t prefix) except -2:
@@ -733,31 +1089,45 @@ cdef int fire_field(void* context, uint32_t prefix) except -2:
     return 0
 
 
-cdef bint expire_rooted(Effects effects, Database db, Found* found, HashRoot* h, int64_t limit,
-                        int64_t* removed) except -1:
-    cdef Due due
+cdef int bury_due(Effects effects, Database db, Found* found, Due* due) except -1:
+    """Delete what was noted, and say so first."""
     cdef Place place
-    cdef size_t before, size
+    cdef size_t size
     cdef const char* key = entry_key(found.entry, &size)
     cdef int i
-    cdef int64_t coming
-    cdef bint more = True
+    if due.count and effects.feeding:
+        effects.tell_fields(db, key, size, due.names, due.count)
+    for i in range(due.count):
+        table_find_ref(due.hash.table, due.hashes[i], due.refs[i], &place)
+        remove_element(due.hash, db.slabs, due.hashes[i], due.refs[i], &place)
+    i = due.count
+    due.count = 0
+    return i
+
+
+cdef void begin_due(Due* due, Database db, HashRoot* h) noexcept:
     due.slabs = db.slabs
     due.now_ms = db.keyspace.now_ms
     due.hash = h
-    while more and removed[0] < limit and h.wheel is not NULL:
-        due.count = 0
+    due.count = 0
+
+
+cdef bint expire_rooted(Effects effects, Database db, Found* found, HashRoot* h, int64_t limit,
+                        int64_t* removed) except -1:
+    """Look at about `limit` fields that may be due; True if there are more."""
+    cdef Due due
+    cdef size_t before
+    cdef int64_t coming
+    cdef int64_t looked = 0
+    cdef bint more = True
+    begin_due(&due, db, h)
+    while more and looked < limit and h.wheel is not NULL:
         before = apart(db.slabs)
         try:
-            wheel_advance(h.wheel, due.now_ms, BATCH // 2, fire_field, &due, &more)
+            looked += wheel_advance(h.wheel, due.now_ms, BATCH // 2, fire_field, &due, &more)
         finally:
             h.root.bytes += apart(db.slabs) - before
-        if due.count and effects.feeding:
-            effects.tell_fields(db, key, size, due.names, due.count)
-        for i in range(due.count):
-            table_find_ref(h.table, due.hashes[i], due.refs[i], &place)
-            remove_element(h, db.slabs, due.hashes[i], due.refs[i], &place)
-        removed[0] += due.count
+        removed[0] += bury_due(effects, db, found, &due)
     if h.wheel is not NULL:
         coming = wheel_next_ms(h.wheel)
         # a slot comes up to a tick after its deadlines
@@ -794,17 +1164,12 @@ cdef int expire_packed(Effects effects, Database db, Found* found, int64_t* remo
     return 0
 
 
-cdef bint expire_fields(Effects effects, Database db, Found* found, int64_t limit) except -1:
-    """See effects.pxd. Also called by look-ups, which so bury what has expired before they read."""
+cdef bint hash_bury(Effects effects, Database db, Found* found, int64_t limit) except -1:
     cdef HashRoot* h = <HashRoot*>entry_root(found.entry)
     cdef int64_t before = <int64_t>value_size_of(found.entry)
     cdef int64_t due = next_deadline(found.entry)
     cdef int64_t removed = 0
-    cdef int64_t deadline, following
     cdef bint more = False
-    cdef size_t size
-    cdef const char* key
-    cdef bytes name
     try:
         if h is NULL:
             expire_packed(effects, db, found, &removed)
@@ -812,24 +1177,69 @@ cdef bint expire_fields(Effects effects, Database db, Found* found, int64_t limi
             more = expire_rooted(effects, db, found, h, limit, &removed)
     finally:
         settle(db, found, before, due)
+    return announce_buried(effects, db, found, removed) and more
+
+
+cdef int hash_bury_named(Effects effects, Database db, Found* found, const Slice* names, int step,
+                         int count) except -1:
+    cdef HashRoot* h = <HashRoot*>entry_root(found.entry)
+    cdef int64_t before = <int64_t>value_size_of(found.entry)
+    cdef int64_t first = next_deadline(found.entry)
+    cdef int64_t removed = 0
+    cdef uint64_t hash
+    cdef Field field
+    cdef Due due
+    cdef Ref ref
+    cdef int i
+    if h is NULL:
+        raise MemoryError        # it was for want of memory that any are left
+    begin_due(&due, db, h)
+    for i in range(0, step * count, step):
+        hash = table_hash(h.table, names[i].data, names[i].size)
+        ref = table_find(h.table, hash, names[i].data, names[i].size, NULL)
+        if ref and not hash_read(db, ref, &field):
+            note_due(&due, hash, ref, &field)
+            if due.count == BATCH:
+                removed += bury_due(effects, db, found, &due)
+    removed += bury_due(effects, db, found, &due)
+    settle(db, found, before, first)
+    announce_buried(effects, db, found, removed)
+    return 0
+
+
+cdef bint announce_buried(Effects effects, Database db, Found* found, int64_t removed) except -1:
+    """Say that fields are gone; a hash without fields goes, too. Is there still one?"""
+    cdef size_t size
+    cdef const char* key
+    cdef bytes name
+    if removed == 0:
+        return True
+    effects.expired_fields += removed
     key = entry_key(found.entry, &size)
     name = PyBytes_FromStringAndSize(key, <Py_ssize_t>size)
-    if removed:
-        effects.expired_fields += removed
-        effects.announce(db, name, EVENT_HASH, b"hexpired")
-        if value_size_of(found.entry) == 0:
-            db.find_hashed(PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name), found.hash,
-                           found)
-            db.remove(found)
-            effects.announce(db, name, EVENT_GENERIC, b"del")
-            return False
+    effects.announce(db, name, EVENT_HASH, b"hexpired")
+    if value_size_of(found.entry):
+        return True
+    db.find_hashed(PyBytes_AS_STRING(name), size, found.hash, found)
+    db.remove(found)
+    effects.announce(db, name, EVENT_GENERIC, b"del")
+    return False
+
+
+cdef bint expire_fields(Effects effects, Database db, Found* found, int64_t limit) except -1:
+    """See effects.pxd."""
+    cdef int64_t deadline, following
+    if hash_bury(effects, db, found, limit):
+        return True
+    if found.entry is NULL:
+        return False
     following = next_deadline(found.entry)
     deadline = entry_deadline(found.entry)
     if following >= 0:
         db.push_deadline(found.hash, following if deadline < 0 else min(following, deadline))
     elif deadline >= 0:
         db.push_deadline(found.hash, deadline)
-    return more
+    return False
 
 
 # -- what the keyspace asks ------------------------------------------------------------------------
@@ -854,14 +1264,13 @@ cdef int64_t next_deadline(const uint8_t* entry) noexcept:
 
 
 cdef int free_element(void* context, uint64_t hash, Ref* ref) except -2:
-    cdef Slabs* slabs = <Slabs*>context
-    cdef uint8_t* e = <uint8_t*>at(slabs, ref[0])
-    cdef Field field
-    read_element(e, &field)
-    if field.block is not NULL:
-        block_release(slabs, field.block)
-    slab_free(slabs, ref[0], element_size(e))
+    free_field(<Slabs*>context, ref[0])
     return 0
+
+
+cdef void free_all(Slabs* slabs, HashRoot* h) noexcept:
+    """Free a hash that no key has yet."""
+    free_some(slabs, &h.root, ALL)
 
 
 cdef bint free_some(Slabs* slabs, Root* root, int64_t limit) except -1:
@@ -912,7 +1321,7 @@ cdef Root* copy(Slabs* slabs, const Root* root) except NULL:
         while not table_walk(source.table, &position, ALL, copy_element, &copying):
             pass
     except MemoryError:
-        free_some(slabs, &h.root, ALL)
+        free_all(slabs, h)
         raise
     return &h.root
 
@@ -927,7 +1336,7 @@ cdef const char* encoding(const uint8_t* entry) noexcept:
         form = (<uint8_t*>entry_value(entry, &size))[PACKED_FORM]
     if form & LARGE:
         return b"hashtable"
-    return b"listpackex" if form & TIMED else b"listpack"
+    return b"listpackex" if form & (TIMED | ASKED) else b"listpack"
 
 
 cdef int defragment(Slabs* slabs, Root* root, uint64_t* position, int64_t limit,
@@ -956,16 +1365,6 @@ cdef class Hash(View):
 
     KIND = Kind.HASH
 
-    def get(self, bytes field) -> bytes | None:
-        """Return a field's value, or None."""
-        cdef Found found
-        cdef Field one
-        cdef uint8_t* entry = self.entry(&found)
-        if entry is NULL or not hash_get(self.db, entry, PyBytes_AS_STRING(field),
-                                         <size_t>PyBytes_GET_SIZE(field), &one):
-            return None
-        return one.value[:one.size]
-
     def fields(self) -> list:
         """List all fields: name, value, deadline in Unix milliseconds or -1."""
         cdef Found found
@@ -974,73 +1373,3 @@ cdef class Hash(View):
         if entry is not NULL:
             hash_walk(self.db, entry, list_field, <void*>listed)
         return listed
-
-    def bury(self, Effects effects) -> None:
-        """Delete the fields whose time has passed, where that is allowed."""
-        cdef Found found
-        cdef uint8_t* entry = self.entry(&found)
-        if entry is not NULL and effects.may_bury and hash_due(self.db, entry):
-            expire_fields(effects, self.db, &found, ALL)
-
-    def deadline(self, bytes field) -> int | None:
-        """Return a field's deadline in Unix milliseconds, -1 if it has none, None without it."""
-        cdef Found found
-        cdef Field one
-        cdef uint8_t* entry = self.entry(&found)
-        if entry is NULL or not hash_get(self.db, entry, PyBytes_AS_STRING(field),
-                                         <size_t>PyBytes_GET_SIZE(field), &one):
-            return None
-        return one.deadline
-
-    def expire_at(self, bytes field, int64_t deadline) -> None:
-        """Give a field that exists a deadline in Unix milliseconds (-1: none)."""
-        cdef Found found
-        cdef Slice name = slice_of(field)
-        cdef Slice key = slice_of(self.key)
-        if self.entry(&found) is not NULL:
-            hash_set_deadline(self.db, &found, &key, &name, deadline)
-
-    def delete(self, bytes field) -> bool:
-        """Remove a field; tell whether it was there. An emptied hash is the caller's to remove."""
-        cdef Found found
-        cdef Slice name = slice_of(field)
-        return self.entry(&found) is not NULL and hash_delete(self.db, &found, &name, 1) > 0
-
-    def put(self, bytes field, bytes value, int64_t deadline) -> None:
-        """Set a field and its deadline (-1: none, -2: the one it has)."""
-        cdef Found found
-        cdef Slice key = slice_of(self.key)
-        cdef Slice[2] pair
-        cdef int done
-        pair[0] = slice_of(field)
-        pair[1] = slice_of(value)
-        self.entry(&found)
-        hash_set(self.db, &found, &key, pair, 1, deadline, &done)
-
-    def scan(self, uint64_t cursor, int64_t count) -> tuple:
-        """Take one step of an iteration: (next cursor, [(name, value, deadline) ...])."""
-        cdef Found found
-        cdef HashRoot* h
-        cdef Visiting visiting
-        cdef list listed = []
-        cdef uint64_t position = cursor << CURSOR_SHIFT
-        cdef uint8_t* entry = self.entry(&found)
-        if entry is NULL:
-            return 0, listed
-        h = <HashRoot*>entry_root(entry)
-        if h is NULL:
-            return 0, self.fields()
-        visiting.db = <void*>self.db
-        visiting.context = <void*>listed
-        visiting.visit = list_field
-        visiting.first = NEVER
-        table_walk(h.table, &position, count, visit_element, &visiting)
-        return position >> CURSOR_SHIFT, listed
-
-
-cdef Slice slice_of(bytes text):
-    cdef Slice made
-    made.data = PyBytes_AS_STRING(text)
-    made.size = <size_t>PyBytes_GET_SIZE(text)
-    made.block = NULL
-    return made

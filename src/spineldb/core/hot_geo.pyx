@@ -35,13 +35,11 @@ from spineldb.core.resp cimport (
     parse_int,
 )
 from spineldb.core.zsets cimport (
-    ADDED,
-    MOVED,
     ONLY_NEW,
     ONLY_OLD,
     SKIPLIST,
     Item,
-    zset_add,
+    zset_add_all,
     zset_score,
 )
 
@@ -159,23 +157,13 @@ cdef int add(Call call, Slice* argv, int first, const Item* items, int count, in
     cdef Found found
     cdef Slice* key = &argv[1]
     cdef uint8_t* entry = call.first(key, &found)
-    cdef double result
     cdef int64_t added = 0
     cdef int64_t moved = 0
     cdef int form = SKIPLIST if count > call.keyspace.zset_max_listpack_entries else 0
-    cdef int outcome, i
     if entry is not NULL and not is_zset(entry):
         return call.refuse(WRONG_TYPE)
-    try:
-        for i in range(count):
-            outcome = zset_add(
-                call.db, &found, key.data, key.size, items[i].score, items[i].member,
-                items[i].size, conditions, form, &result)
-            added += outcome == ADDED
-            moved += outcome == MOVED
-    except MemoryError:
-        tell(call, argv, first, items, count, added + moved)
-        raise
+    zset_add_all(
+        call.db, &found, key.data, key.size, items, count, conditions, form, &added, &moved)
     tell(call, argv, first, items, count, added + moved)
     out_int(call.out, added + moved if count_moved else added)
     return 0

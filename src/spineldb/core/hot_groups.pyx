@@ -64,6 +64,7 @@ from spineldb.core.streams cimport (
     stream_delete,
     stream_first,
     stream_new,
+    stream_noted,
     stream_of,
     stream_put,
     stream_recount,
@@ -375,7 +376,7 @@ cdef int introduce(Call call, Claim* claim) except -1:
     if not claim.created:
         return 0
     claim.created = False
-    call.changed(&claim.argv[1], EVENT_STREAM, b"xgroup-createconsumer", 1)
+    stream_noted(call.effects, call.db, &claim.argv[1], b"xgroup-createconsumer", 1)
     call.effects.replaced = True
     if call.effects.feeding:
         call.effects.command(5)
@@ -463,7 +464,7 @@ cdef bint is_idle(Call call, const Claim* claim, const Nack* nack) noexcept:
 cdef int finish(Call call, Claim* claim) except -1:
     introduce(call, claim)
     if claim.changes:
-        call.changed(&claim.argv[1], 0, b"", claim.changes)
+        stream_noted(call.effects, call.db, &claim.argv[1], b"", claim.changes)
     return 0
 
 
@@ -712,7 +713,10 @@ cdef int xgroup_create(Call call, Slice* argv, int argc) except -1:
         raise
     group.last = id
     group.entries_read = min(entries_read, <int64_t>stream.added)
-    call.changed(&argv[2], EVENT_STREAM, b"xgroup-create", 1)
+    if new:
+        call.changed(&argv[2], EVENT_STREAM, b"xgroup-create", 1)
+    else:
+        stream_noted(call.effects, call.db, &argv[2], b"xgroup-create", 1)
     out_simple(call.out, b"OK", 2)
     return 0
 
@@ -742,7 +746,7 @@ cdef int xgroup_setid(Call call, Slice* argv, int argc) except -1:
     if not call.keyspace.applying_:      # what happened may have been set lower since (XSETID)
         entries_read = min(entries_read, <int64_t>stream.added)
     group.entries_read = entries_read
-    call.changed(&argv[2], EVENT_STREAM, b"xgroup-setid", 1)
+    stream_noted(call.effects, call.db, &argv[2], b"xgroup-setid", 1)
     out_simple(call.out, b"OK", 2)
     return 0
 
@@ -755,7 +759,7 @@ cdef int xgroup_destroy(Call call, Slice* argv, int argc) except -1:
         raise errors.XgroupNoKey
     removed = remove_group(call.db.slabs, stream, argv[3].data, argv[3].size)
     if removed:
-        call.changed(&argv[2], EVENT_STREAM, b"xgroup-destroy", 1)
+        stream_noted(call.effects, call.db, &argv[2], b"xgroup-destroy", 1)
     out_int(call.out, removed)
     return 0
 
@@ -772,7 +776,7 @@ cdef int xgroup_createconsumer(Call call, Slice* argv, int argc) except -1:
     if consumer is NULL:
         raise MemoryError
     consumer.seen_ms = call.keyspace.now_ms
-    call.changed(&argv[2], EVENT_STREAM, b"xgroup-createconsumer", 1)
+    stream_noted(call.effects, call.db, &argv[2], b"xgroup-createconsumer", 1)
     out_int(call.out, 1)
     return 0
 
@@ -786,7 +790,7 @@ cdef int xgroup_delconsumer(Call call, Slice* argv, int argc) except -1:
     if consumer is not NULL:
         pending = consumer.pending.count
         remove_consumer(call.db.slabs, stream, group, consumer)
-        call.changed(&argv[2], EVENT_STREAM, b"xgroup-delconsumer", 1)
+        stream_noted(call.effects, call.db, &argv[2], b"xgroup-delconsumer", 1)
     out_int(call.out, pending)
     return 0
 
@@ -836,7 +840,7 @@ cdef int xsetid(Call call, Slice* argv, int argc) except -1:
         stream.added = <uint64_t>added
     if not is_zero(&deleted):
         stream.max_deleted = deleted
-    call.changed(&argv[1], EVENT_STREAM, b"xsetid", 1)
+    stream_noted(call.effects, call.db, &argv[1], b"xsetid", 1)
     out_simple(call.out, b"OK", 2)
     return 0
 

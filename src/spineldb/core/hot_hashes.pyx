@@ -1,4 +1,7 @@
-"""Bodies of the hash commands. commands/hashes.py tells what each does."""
+"""Bodies of the hash commands. commands/hashes.py tells what each does.
+
+Those about deadlines of fields are in hot_field_deadlines, HSCAN and HRANDFIELD in hot_hash_walks.
+"""
 
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdio cimport snprintf
@@ -7,8 +10,8 @@ from spineldb.core.call cimport Call, body
 from spineldb.core.effects cimport EVENT_HASH
 from spineldb.core.entry cimport HASH, KIND_MASK
 from spineldb.core.hashes cimport (
-    KEEP_DEADLINE, NO_DEADLINE, Field, hash_delete, hash_due, hash_get, hash_length, hash_set,
-    hash_walk,
+    KEEP_DEADLINE, NO_DEADLINE, Field, hash_bury, hash_bury_named, hash_count, hash_delete,
+    hash_due, hash_get, hash_length, hash_set, hash_walk,
 )
 from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport (
@@ -18,7 +21,6 @@ from spineldb.core.resp cimport (
     Slice, out_array, out_bulk, out_bulk_block, out_int, out_null, out_raw, parse_int,
 )
 
-cimport spineldb.core.effects as effects_module
 from spineldb import errors
 
 cdef bytes WRONG_TYPE = errors.WrongType().wire
@@ -32,17 +34,14 @@ cdef bytes HASH_NOT_FLOAT = errors.HashNotFloat().wire
 
 cdef int64_t INT64_MAX = <int64_t>0x7fffffffffffffff
 cdef int64_t INT64_MIN = -INT64_MAX - 1
-cdef int64_t EVERY = 1 << 30                     # fields that a write buries first
+cdef int64_t A_FEW = 64                          # fields that a look-up may bury
 
 
 cdef int look(Call call, Slice* key, Found* found, bint reading) except -2:
-    """Look a hash up and bury its fields whose time has passed: 1 if there is one, 0 if not, -1
-    after answering that it is something else.
-    """
     cdef uint8_t* entry = call.first(key, found)
     if entry is not NULL and entry[0] & KIND_MASK == HASH and hash_due(call.db, entry):
         if call.effects.may_bury:
-            effects_module.expire_fields(call.effects, call.db, found, EVERY)
+            hash_bury(call.effects, call.db, found, A_FEW)
             entry = found.entry
     if reading:
         call.accessed(key, entry)
@@ -54,7 +53,24 @@ cdef int look(Call call, Slice* key, Found* found, bint reading) except -2:
     return 1
 
 
-cdef inline void reply_field(Call call, const Field* field) noexcept:
+cdef int read_hash(Call call, Slice* key, Found* found) except -2:
+    return look(call, key, found, True)
+
+
+cdef int find_hash(Call call, Slice* key, Found* found) except -2:
+    return look(call, key, found, False)
+
+
+cdef int hash_to_write(Call call, Slice* key, Found* found, const Slice* names, int step,
+                       int count) except -2:
+    cdef int there = look(call, key, found, False)
+    if there == 1 and hash_due(call.db, found.entry) and call.effects.may_bury:
+        hash_bury_named(call.effects, call.db, found, names, step, count)
+        return found.entry is not NULL
+    return there
+
+
+cdef void reply_field(Call call, const Field* field) noexcept:
     if field.block is not NULL:
         out_bulk_block(call.out, field.block)
     else:
@@ -73,29 +89,19 @@ cdef int wrong_arity(Call call) except -1:
     return call.refuse(errors.WrongArity(call.command.name).wire)
 
 
-cdef int64_t put(Call call, Slice* key, Found* found, Slice* pairs, int count,
-                 int64_t deadline) except -1:
-    """Store pairs; what was stored before memory ran out is told."""
-    cdef int done = 0
-    try:
-        return hash_set(call.db, found, key, pairs, count, deadline, &done)
-    except MemoryError:
-        if done:
-            call.changed(key, EVENT_HASH, b"hset", done)
-        raise
-
-
 cdef int64_t set_pairs(Call call, Slice* argv, int argc) except -2:
     """HSET and HMSET: how many fields are new, or -1 after an error."""
     cdef Found found
     cdef int64_t added
+    cdef int count
     if argc % 2:
         wrong_arity(call)
         return -1
-    if look(call, &argv[1], &found, False) < 0:
+    count = (argc - 2) // 2
+    if hash_to_write(call, &argv[1], &found, &argv[2], 2, count) < 0:
         return -1
-    added = put(call, &argv[1], &found, argv + 2, (argc - 2) // 2, NO_DEADLINE)
-    call.changed(&argv[1], EVENT_HASH, b"hset", (argc - 2) // 2)
+    added = hash_set(call.db, &found, &argv[1], &argv[2], count, NO_DEADLINE)
+    call.changed(&argv[1], EVENT_HASH, b"hset", count)
     return added
 
 
@@ -115,13 +121,13 @@ cdef int hmset(Call call, Slice* argv, int argc) except -1:
 cdef int hsetnx(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef Field field
-    cdef int there = look(call, &argv[1], &found, False)
+    cdef int there = hash_to_write(call, &argv[1], &found, &argv[2], 1, 1)
     if there < 0:
         return 0
     if there and hash_get(call.db, found.entry, argv[2].data, argv[2].size, &field):
         out_int(call.out, 0)
         return 0
-    put(call, &argv[1], &found, argv + 2, 1, NO_DEADLINE)
+    hash_set(call.db, &found, &argv[1], &argv[2], 1, NO_DEADLINE)
     call.changed(&argv[1], EVENT_HASH, b"hset", 1)
     out_int(call.out, 1)
     return 0
@@ -130,7 +136,7 @@ cdef int hsetnx(Call call, Slice* argv, int argc) except -1:
 cdef int hget(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef Field field
-    cdef int there = look(call, &argv[1], &found, True)
+    cdef int there = read_hash(call, &argv[1], &found)
     if there < 0:
         return 0
     if there and hash_get(call.db, found.entry, argv[2].data, argv[2].size, &field):
@@ -144,7 +150,7 @@ cdef int hmget(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef Field field
     cdef int i
-    cdef int there = look(call, &argv[1], &found, True)
+    cdef int there = read_hash(call, &argv[1], &found)
     if there < 0:
         return 0
     out_array(call.out, argc - 2)
@@ -159,7 +165,7 @@ cdef int hmget(Call call, Slice* argv, int argc) except -1:
 cdef int hdel(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef int64_t removed = 0
-    cdef int there = look(call, &argv[1], &found, False)
+    cdef int there = hash_to_write(call, &argv[1], &found, &argv[2], 1, argc - 2)
     if there < 0:
         return 0
     if there:
@@ -173,7 +179,7 @@ cdef int hdel(Call call, Slice* argv, int argc) except -1:
 cdef int hexists(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef Field field
-    cdef int there = look(call, &argv[1], &found, True)
+    cdef int there = read_hash(call, &argv[1], &found)
     if there >= 0:
         out_int(call.out, there and hash_get(
             call.db, found.entry, argv[2].data, argv[2].size, &field))
@@ -182,16 +188,16 @@ cdef int hexists(Call call, Slice* argv, int argc) except -1:
 
 cdef int hlen(Call call, Slice* argv, int argc) except -1:
     cdef Found found
-    cdef int there = look(call, &argv[1], &found, True)
+    cdef int there = read_hash(call, &argv[1], &found)
     if there >= 0:
-        out_int(call.out, hash_length(call.db, found.entry) if there else 0)
+        out_int(call.out, hash_count(call.db, found.entry) if there else 0)
     return 0
 
 
 cdef int hstrlen(Call call, Slice* argv, int argc) except -1:
     cdef Found found
     cdef Field field
-    cdef int there = look(call, &argv[1], &found, True)
+    cdef int there = read_hash(call, &argv[1], &found)
     if there < 0:
         return 0
     if there and hash_get(call.db, found.entry, argv[2].data, argv[2].size, &field):
@@ -219,7 +225,7 @@ cdef int reply_value(void* context, const Field* field) except -1:
 
 cdef int hgetall(Call call, Slice* argv, int argc) except -1:
     cdef Found found
-    cdef int there = look(call, &argv[1], &found, True)
+    cdef int there = read_hash(call, &argv[1], &found)
     if there < 0:
         return 0
     out_map(call, hash_length(call.db, found.entry) if there else 0)
@@ -230,7 +236,7 @@ cdef int hgetall(Call call, Slice* argv, int argc) except -1:
 
 cdef int hkeys(Call call, Slice* argv, int argc) except -1:
     cdef Found found
-    cdef int there = look(call, &argv[1], &found, True)
+    cdef int there = read_hash(call, &argv[1], &found)
     if there < 0:
         return 0
     out_array(call.out, hash_length(call.db, found.entry) if there else 0)
@@ -241,7 +247,7 @@ cdef int hkeys(Call call, Slice* argv, int argc) except -1:
 
 cdef int hvals(Call call, Slice* argv, int argc) except -1:
     cdef Found found
-    cdef int there = look(call, &argv[1], &found, True)
+    cdef int there = read_hash(call, &argv[1], &found)
     if there < 0:
         return 0
     out_array(call.out, hash_length(call.db, found.entry) if there else 0)
@@ -260,7 +266,7 @@ cdef int hincrby(Call call, Slice* argv, int argc) except -1:
     cdef int there
     if not parse_int(argv[3].data, argv[3].size, &by):
         return call.refuse(NOT_INTEGER)
-    there = look(call, &argv[1], &found, False)
+    there = hash_to_write(call, &argv[1], &found, &argv[2], 1, 1)
     if there < 0:
         return 0
     if there and hash_get(call.db, found.entry, argv[2].data, argv[2].size, &field):
@@ -273,7 +279,7 @@ cdef int hincrby(Call call, Slice* argv, int argc) except -1:
     pair[1].data = text
     pair[1].size = <size_t>snprintf(text, 24, b"%lld", <long long>value)
     pair[1].block = NULL
-    put(call, &argv[1], &found, pair, 1, KEEP_DEADLINE)
+    hash_set(call.db, &found, &argv[1], pair, 1, KEEP_DEADLINE)
     call.changed(&argv[1], EVENT_HASH, b"hincrby", 1)
     out_int(call.out, value)
     return 0
@@ -289,7 +295,7 @@ cdef int hincrbyfloat(Call call, Slice* argv, int argc) except -1:
     cdef Sum sum_ = add_long_double(b"0", 1, argv[3].data, argv[3].size, text, &pair[1].size)
     if sum_ != SUM_DONE:
         return call.refuse(INCREMENT_NOT_FINITE if sum_ == SUM_NOT_FINITE else NOT_FLOAT)
-    there = look(call, &argv[1], &found, False)
+    there = hash_to_write(call, &argv[1], &found, &argv[2], 1, 1)
     if there < 0:
         return 0
     field.deadline = -1
@@ -303,7 +309,7 @@ cdef int hincrbyfloat(Call call, Slice* argv, int argc) except -1:
     pair[0] = argv[2]
     pair[1].data = text
     pair[1].block = NULL
-    put(call, &argv[1], &found, pair, 1, KEEP_DEADLINE)
+    hash_set(call.db, &found, &argv[1], pair, 1, KEEP_DEADLINE)
     call.changed(&argv[1], EVENT_HASH, b"hincrbyfloat", 1)
     if call.effects.feeding:
         if held and field.deadline >= 0:

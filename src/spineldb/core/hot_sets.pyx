@@ -17,13 +17,14 @@ from spineldb.core.resp cimport (
 )
 from spineldb.core.root cimport root_release
 from spineldb.core.sets cimport (
-    ENCODING, INTSET, LISTPACK, Member, SetRoot, SetValue, first_encoding, flat_member,
-    flat_next, member_text, set_add, set_append, set_contains, set_create, set_expect, set_new,
-    set_open, set_open_root, set_remove, set_remove_numbers, set_remove_ref, set_settle,
-    set_store, set_walk,
+    BYTES, ENCODING, INTSET, LISTPACK, Member, SetRoot, SetValue, first_encoding, flat_member,
+    flat_next, layout_of, member_text, set_add, set_append, set_contains, set_create,
+    set_expect, set_new, set_open, set_open_root, set_remove, set_remove_numbers,
+    set_remove_ref, set_rename, set_reserve, set_settle, set_store, set_walk,
 )
 from spineldb.core.slab cimport Ref, Slabs, at
 from spineldb.core.table cimport Table, table_random, table_walk
+from spineldb.core.tree cimport fetch
 
 from spineldb import errors
 
@@ -43,7 +44,9 @@ cdef enum:
     FEW = 16                     # sets of one command that need no memory of their own
     FLAGS = 512                  # members of one SADD that need none
     BATCH = 1024                 # members in one propagated SREM, as in Redis
-    SIFTED_MAX = 4               # keys of SUNION up to which nothing is built to find doubles
+    SIFTED_MAX = 4               # sets of a union up to which nothing is built to find doubles
+    GATHER_FROM = 2000           # members: a result from more is gathered before it is stored
+    AHEAD = 8                    # gathered members fetched ahead
     CURSOR_SHIFT = 16            # a cursor is the upper 48 bits of a position in hash order
     HEADER_BYTES = 24            # of a number with its marks
     FRONT_BYTES = 80             # of all that stands before what SSCAN found
@@ -67,8 +70,12 @@ cdef void reply_set(Call call, int64_t count) noexcept:
 
 cdef void put_in_front(Output* out, size_t position, const char* text, size_t size) noexcept:
     """Insert what had to be known first before the replies from a position on."""
+    cdef int i = out.piece_count
     if out_reserve(out, size) is NULL:
         return
+    while i > 0 and out.pieces[i - 1].position >= position:      # blocks that are sent between
+        i -= 1
+        out.pieces[i].position += size
     memmove(out.data + position + size, out.data + position, out.used - position)
     memcpy(out.data + position, text, size)
     out.used += size
@@ -114,8 +121,18 @@ cdef bint read_set(Call call, Slice* key, SetValue* value) except -1:
 
 # -- adding and removing ---------------------------------------------------------------------------
 
-cdef int64_t add_all(Call call, Found* found, SetValue* value, Slice* members, int count) except -1:
-    """Add members, all or, without memory, none; answer how many were new."""
+cdef void rename_back(SetValue* value, uint8_t form) noexcept nogil:
+    """Call a set again what it was called when it had that form, unless it cannot be that now."""
+    if layout_of(value) != BYTES or form & ENCODING != INTSET:
+        set_rename(value, form & ENCODING)
+
+
+cdef int64_t add_all(Call call, Found* found, SetValue* value, Slice* members, int count,
+                     uint8_t form) except -1:
+    """Add members, all or, without memory, none; answer how many were new.
+
+    `form` is the set's before it was expected to grow.
+    """
     cdef Database db = call.db
     cdef uint8_t[FLAGS] few
     cdef uint8_t* new = few
@@ -137,6 +154,7 @@ cdef int64_t add_all(Call call, Found* found, SetValue* value, Slice* members, i
             i -= 1
             if new[i]:
                 set_remove(db, found, value, members[i].data, members[i].size)
+        rename_back(value, form)
         raise
     finally:
         if new is not few:
@@ -150,6 +168,7 @@ cdef int sadd(Call call, Slice* argv, int argc) except -1:
     cdef SetValue value
     cdef int64_t before
     cdef int64_t added
+    cdef uint8_t form
     if call.first(&argv[1], &found) is NULL:
         added = create(call, &argv[1], &found, argv + 2, argc - 2)
     else:
@@ -157,8 +176,9 @@ cdef int sadd(Call call, Slice* argv, int argc) except -1:
             return call.refuse(WRONG_TYPE)
         set_open(db.slabs, found.entry, &value)
         before = value.count
+        form = value.form
         set_expect(db, &value, argc - 2)
-        added = add_all(call, &found, &value, argv + 2, argc - 2)
+        added = add_all(call, &found, &value, argv + 2, argc - 2, form)
         if added:
             db.recount(found.entry, before)
     if added:
@@ -178,7 +198,7 @@ cdef int64_t create(Call call, Slice* key, Found* found, Slice* members, int cou
     if count > 1:
         set_open(db.slabs, found.entry, &value)
         try:
-            added += add_all(call, found, &value, members + 1, count - 1)
+            added += add_all(call, found, &value, members + 1, count - 1, value.form)
         except MemoryError:
             db.recount(found.entry, -1)
             db.find_hashed(key.data, key.size, found.hash, found)
@@ -301,7 +321,7 @@ cdef int smembers(Call call, Slice* argv, int argc) except -1:
 
 # -- random members --------------------------------------------------------------------------------
 
-cdef inline int64_t below(Keyspace keyspace, int64_t limit) noexcept:
+cdef int64_t below(Keyspace keyspace, int64_t limit) noexcept:
     """A random number from 0 to `limit` - 1 (Lemire's multiplication, limit below 2^32)."""
     return <int64_t>(((keyspace.random() >> 32) * <uint64_t>limit) >> 32)
 
@@ -636,6 +656,12 @@ cdef int by_most(const void* one, const void* other) noexcept nogil:
     return by_count(other, one)
 
 
+cdef int tables_by_most(const void* one, const void* other) noexcept nogil:
+    cdef bint first = (<const SetValue*>one).table is not NULL
+    cdef bint second = (<const SetValue*>other).table is not NULL
+    return <int>second - <int>first if first != second else by_most(one, other)
+
+
 cdef struct Building:            # a set that receives a result
     void* db
     SetValue value
@@ -659,6 +685,58 @@ cdef int build_new(void* context, const char* member, size_t size,
     if building.only_integers:
         building.only_integers = parse_int(member, size, &number)
     set_append(<Database>building.db, &building.value, member, size, hash)
+    return 0
+
+
+cdef struct Gathered:
+    const char* member           # in one of the sets
+    size_t size
+
+cdef struct Gathering:           # a result that will be stored when it is known how large it is
+    Gathered* items
+    int64_t count
+
+
+cdef int gather(void* context, const char* member, size_t size, const uint64_t* hash) except -2:
+    cdef Gathering* gathering = <Gathering*>context
+    gathering.items[gathering.count].member = member
+    gathering.items[gathering.count].size = size
+    gathering.count += 1
+    return 0
+
+
+cdef int begin_gathering(Gathering* gathering, int64_t most) except -1:
+    gathering.count = 0
+    gathering.items = <Gathered*>malloc(<size_t>max(most, 1) * sizeof(Gathered))
+    if gathering.items is NULL:
+        raise MemoryError
+    return 0
+
+
+cdef int build_gathered(Building* building, const Gathering* gathering) except -1:
+    cdef const Gathered* items = gathering.items
+    cdef int64_t i
+    set_reserve(<Database>building.db, &building.value, gathering.count)
+    for i in range(gathering.count):
+        if i + AHEAD < gathering.count:
+            fetch(items[i + AHEAD].member)
+        build_new(building, items[i].member, items[i].size, NULL)
+    return 0
+
+
+cdef int build_sifted(Building* building, const SetValue* source, const SetValue* others,
+                      int count, bint inside) except -1:
+    """Build the set of those members of `source` that are in all `others`, or in none of them."""
+    cdef Gathering gathering
+    if source.table is NULL or source.count < GATHER_FROM:
+        sift(source, others, count, inside, build_new, building, &building.value)
+        return 0
+    begin_gathering(&gathering, source.count)
+    try:
+        sift(source, others, count, inside, gather, &gathering)
+        build_gathered(building, &gathering)
+    finally:
+        free(gathering.items)
     return 0
 
 
@@ -754,8 +832,7 @@ cdef int sinterstore(Call call, Slice* argv, int argc) except -1:
                   INTSET if sets.values[0].form & ENCODING == INTSET else LISTPACK)
             root = building.value.root
             try:
-                sift(sets.values, sets.values + 1, sets.count - 1, True, build_new, &building,
-                     &building.value)
+                build_sifted(&building, sets.values, sets.values + 1, sets.count - 1, True)
                 root = set_settle(call.db, root, building.only_integers)
             except MemoryError:
                 root_release(call.db.slabs, &root.root)
@@ -796,9 +873,27 @@ cdef int sintercard(Call call, Slice* argv, int argc) except -1:
 
 
 cdef int unite(Operands* sets, Building* building) except -1:
-    """Add the members of all sets to one."""
+    """Add the members of all sets to one. If they are few and large, those of the tables first."""
+    cdef Gathering gathering
+    cdef int64_t most = 0
+    cdef int tables = 0
     cdef int i
     for i in range(sets.count):
+        if sets.values[i].table is not NULL:
+            most += sets.values[i].count
+            tables += 1
+    if most < GATHER_FROM or tables > SIFTED_MAX:
+        tables = 0
+    else:
+        qsort(sets.values, <size_t>sets.count, sizeof(SetValue), tables_by_most)
+        begin_gathering(&gathering, most)
+        try:
+            for i in range(tables):
+                sift(&sets.values[i], sets.values, i, False, gather, &gathering)
+            build_gathered(building, &gathering)
+        finally:
+            free(gathering.items)
+    for i in range(tables, sets.count):
         sift(&sets.values[i], NULL, 0, False, build, building, &building.value)
     return 0
 
@@ -915,14 +1010,13 @@ cdef int sdiffstore(Call call, Slice* argv, int argc) except -1:
 cdef int subtract(Call call, Operands* sets, Building* building) except -1:
     cdef int i, n
     if subtracts(sets):
-        sift(sets.values, NULL, 0, False, build_new, building, &building.value)
+        build_sifted(building, sets.values, NULL, 0, False)
         for i in range(1, sets.count):
             set_walk(&sets.values[i], take_out, building)
         return 0
     n = sets.count - 1
     qsort(sets.values + 1, <size_t>n, sizeof(SetValue), by_most)
-    sift(sets.values, sets.values + 1, n, False, build_new, building, &building.value)
-    return 0
+    return build_sifted(building, sets.values, sets.values + 1, n, False)
 
 
 cdef int take_out(void* context, const char* member, size_t size) except -2:

@@ -59,6 +59,7 @@ from spineldb.core.streams cimport (
     stream_first,
     stream_new,
     stream_next_id,
+    stream_noted,
     stream_of,
     stream_put,
     stream_recount,
@@ -461,7 +462,7 @@ cdef int xack(Call call, Slice* argv, int argc) except -1:
                 id_of(&argv[i], &id)
                 removed += acknowledge(call.db.slabs, stream, group, &id)
             if removed:
-                call.changed(&argv[1], 0, b"", removed)
+                stream_noted(call.effects, call.db, &argv[1], b"", removed)
     out_int(call.out, removed)
     return 0
 
@@ -634,7 +635,7 @@ cdef class Reader:
 
     cdef int introduce(self, Reading* one) except -1:
         cdef Call call = self.call
-        call.changed(&one.key, EVENT_STREAM, b"xgroup-createconsumer", 1)
+        stream_noted(call.effects, call.db, &one.key, b"xgroup-createconsumer", 1)
         if call.effects.feeding:
             call.effects.command(5)
             call.effects.argument(b"XGROUP", 6)
@@ -730,7 +731,7 @@ cdef class Reader:
             call.effects.replaced = True
             if call.effects.feeding:
                 self.tell_group(one)
-            call.changed(&one.key, 0, b"", 1)
+            stream_noted(call.effects, call.db, &one.key, b"", 1)
         return 0
 
     cdef int tell_claim(self, Reading* one, const Nack* nack) except -1:

@@ -5,11 +5,12 @@ from libc.stdint cimport uint32_t
 from spineldb.core.call cimport Call, body
 from spineldb.core.dispatch cimport GATE_NO_MULTI, GATE_QUEUE, Dispatcher
 from spineldb.core.keyspace cimport Database, Found
-from spineldb.core.resp cimport Slice, out_array, out_null_array, out_raw
-from spineldb.core.session cimport DIRTY_WATCH, QUEUEING, Session
+from spineldb.core.resp cimport Slice, out_array, out_null_array, out_raw, out_truncate
+from spineldb.core.session cimport DIRTY_WATCH, QUEUEING, REPLY_OFF, REPLY_SKIP, Session
 from spineldb.core.transaction cimport Transaction
 
 from spineldb import errors
+from spineldb.core.keyspace import unwatch_all
 
 cdef bytes NESTED = errors.MultiNested().wire
 cdef bytes EXEC_ALONE = errors.WithoutMulti("EXEC").wire
@@ -20,15 +21,19 @@ cdef bytes ABORTED = errors.ExecAborted().wire
 def watch(Session session not None, Database db not None, list keys not None) -> None:
     """Have EXEC fail if one of these keys is changed before it.
 
-    What has expired by now is deleted first: that is no change.
+    What has expired by now is deleted first: that is no change. Where it may not be deleted, it is
+    noted that it was gone before. Once one key was changed, no other need be watched.
     """
-    cdef Transaction transaction = transaction_of(session)
+    cdef Transaction transaction
     cdef Found found
     cdef bytes key
+    if session.flags & DIRTY_WATCH:
+        return
+    transaction = transaction_of(session)
     for key in keys:
         db.named(key, &found)
-        if (db, key) not in transaction.watched:
-            transaction.watched.append((db, key))
+        if session not in db.watched.get(key, ()):
+            transaction.watched.append((db, key, found.expired))
             db.watch(key, session)
 
 
@@ -36,9 +41,7 @@ def unwatch(Session session not None) -> None:
     """Watch nothing any more."""
     cdef Transaction transaction = session.transaction
     if transaction is not None:
-        for db, key in transaction.watched:
-            (<Database>db).unwatch(key, session)
-        transaction.watched = []
+        unwatch_all(session)
         if not session.flags & QUEUEING:
             session.transaction = None
     session.flags &= ~<uint32_t>DIRTY_WATCH
@@ -74,26 +77,39 @@ cdef int multi(Call call, Slice* argv, int argc) except -1:
 
 cdef int exec_(Call call, Slice* argv, int argc) except -1:
     cdef Session session = call.client
+    cdef size_t start = call.out.used
+    cdef int pieces = call.out.piece_count
+    cdef bint runs = open_reply(call, session)
+    if session.flags & (REPLY_OFF | REPLY_SKIP):
+        out_truncate(call.out, start, pieces)
+    if runs:
+        try:
+            (<Dispatcher>call.executor).run_queued(session)
+        finally:
+            discard(session)
+    return 0
+
+
+cdef bint open_reply(Call call, Session session) except -1:
+    """Begin EXEC's reply; False if that is all of it, as nothing may run."""
     cdef Transaction transaction = session.transaction
     if not session.flags & QUEUEING:
-        return call.refuse(EXEC_ALONE)
-    for db, key in transaction.watched:
-        find_expired(session, db, key)
+        call.refuse(EXEC_ALONE)
+        return False
+    for db, key, gone in transaction.watched:
+        if not gone:
+            find_expired(session, db, key)
     if transaction.broken or session.flags & DIRTY_WATCH:
         if transaction.broken:
             call.refuse(ABORTED)
         else:
             out_null_array(call.out, call.protocol)
         discard(session)
-        return 0
+        return False
     if transaction.watched:
         unwatch(session)
     out_array(call.out, transaction.count)
-    try:
-        (<Dispatcher>call.executor).run_queued(session)
-    finally:
-        discard(session)
-    return 0
+    return True
 
 
 cdef int find_expired(Session session, Database db, bytes key) except -1:

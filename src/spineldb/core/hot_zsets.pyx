@@ -9,6 +9,7 @@ from spineldb.core.call cimport UNANSWERED, Call, body, keyword
 from spineldb.core.effects cimport EVENT_ZSET
 from spineldb.core.entry cimport entry_root, value_size_of
 from spineldb.core.glob cimport glob_match
+from spineldb.core.hot_keys cimport parse_cursor
 from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport DOUBLE_TEXT, format_double, parse_double, parse_timeout
 from spineldb.core.resp cimport (
@@ -43,6 +44,7 @@ from spineldb.core.zsets cimport (
     cursor_previous,
     cursor_seek,
     zset_add,
+    zset_add_all,
     zset_called_skiplist,
     zset_open,
     zset_rank_of,
@@ -197,63 +199,58 @@ cdef int zadd(Call call, Slice* argv, int argc) except -1:
 cdef int add(Call call, Slice* argv, Slice* pairs, int count, int conditions,
              bint count_moved) except -1:
     """Add (score, member) pairs to the set at `argv[1]`, and answer."""
-    cdef double[AT_ONCE] few
-    cdef double* scores = few
+    cdef Item[AT_ONCE] few
+    cdef Item* items = few
     cdef int i
     if count > AT_ONCE:
-        scores = <double*>malloc(<size_t>count * sizeof(double))
-        if scores is NULL:
+        items = <Item*>malloc(<size_t>count * sizeof(Item))
+        if items is NULL:
             raise MemoryError
     try:
         for i in range(count):
-            if not read_score(pairs[2 * i].data, pairs[2 * i].size, &scores[i]):
+            if not read_score(pairs[2 * i].data, pairs[2 * i].size, &items[i].score):
                 return call.refuse(NOT_FLOAT)
-        return add_all(call, argv, pairs, scores, count, conditions, count_moved)
+            items[i].member = pairs[2 * i + 1].data
+            items[i].size = pairs[2 * i + 1].size
+        return add_items(call, &argv[1], items, count, conditions, count_moved)
     finally:
-        if scores is not few:
-            free(scores)
+        if items is not few:
+            free(items)
 
 
-cdef int add_all(Call call, Slice* argv, Slice* pairs, const double* scores, int count,
-                 int conditions, bint count_moved) except -1:
+cdef int add_items(Call call, Slice* key, const Item* items, int count, int conditions,
+                   bint count_moved) except -1:
     cdef Found found
-    cdef Slice* key = &argv[1]
     cdef uint8_t* entry = call.first(key, &found)
     cdef double result = 0
     cdef int64_t added = 0
     cdef int64_t moved = 0
     cdef int outcome = NOT_DONE
     cdef int form = 0
-    cdef int i
     if entry is not NULL and not is_zset(entry):
         return call.refuse(WRONG_TYPE)
     if count > call.keyspace.zset_max_listpack_entries:
         form = SKIPLIST
-    try:
-        for i in range(count):
-            outcome = zset_add(
-                call.db, &found, key.data, key.size, scores[i], pairs[2 * i + 1].data,
-                pairs[2 * i + 1].size, conditions, form, &result)
-            added += outcome == ADDED
-            moved += outcome == MOVED
-    except MemoryError:
-        told(call, key, conditions, added + moved)
-        raise
-    if outcome == NOT_A_NUMBER:
-        return call.refuse(SCORE_NAN)
-    told(call, key, conditions, added + moved)
+    if count > 1:
+        zset_add_all(
+            call.db, &found, key.data, key.size, items, count, conditions, form, &added, &moved)
+    else:
+        outcome = zset_add(
+            call.db, &found, key.data, key.size, items.score, items.member, items.size,
+            conditions, form, &result)
+        if outcome == NOT_A_NUMBER:
+            return call.refuse(SCORE_NAN)
+        added = outcome == ADDED
+        moved = outcome == MOVED
+    if added + moved:
+        call.changed(
+            key, EVENT_ZSET, b"zincr" if conditions & INCREMENT else b"zadd", added + moved)
     if not conditions & INCREMENT:
         out_int(call.out, added + moved if count_moved else added)
     elif outcome == NOT_DONE:
         out_null(call.out, call.protocol)
     else:
         out_score(call, result)
-    return 0
-
-
-cdef inline int told(Call call, Slice* key, int conditions, int64_t count) except -1:
-    if count:
-        call.changed(key, EVENT_ZSET, b"zincr" if conditions & INCREMENT else b"zadd", count)
     return 0
 
 
@@ -273,13 +270,8 @@ cdef int zrem(Call call, Slice* argv, int argc) except -1:
         return 0
     if not is_zset(entry):
         return call.refuse(WRONG_TYPE)
-    try:
-        for i in range(2, argc):
-            removed += zset_remove(call.db, &found, argv[i].data, argv[i].size)
-    except MemoryError:
-        if removed:
-            call.changed_value(&argv[1], &found, EVENT_ZSET, b"zrem", removed)
-        raise
+    for i in range(2, argc):
+        removed += zset_remove(call.db, &found, argv[i].data, argv[i].size)
     if removed:
         call.changed_value(&argv[1], &found, EVENT_ZSET, b"zrem", removed)
     out_int(call.out, removed)
@@ -377,7 +369,6 @@ cdef int pop_from(Call call, Slice* key, Found* found, int64_t count, bint great
     """
     cdef Cursor cursor
     cdef Item item
-    cdef size_t used = call.out.used
     zset_open(call.db.slabs, found.entry, &cursor)
     count = min(count, cursor.count)
     if head:
@@ -390,13 +381,9 @@ cdef int pop_from(Call call, Slice* key, Found* found, int64_t count, bint great
     else:
         out_elements(
             call, &cursor, cursor.count - 1 if greatest else 0, count, greatest, True, nested)
-    try:
-        zset_remove_range(
-            call.db, found, cursor.count - count if greatest else 0,
-            cursor.count if greatest else count)
-    except MemoryError:
-        out_truncate(call.out, used, call.out.piece_count)
-        raise
+    zset_remove_range(
+        call.db, found, cursor.count - count if greatest else 0,
+        cursor.count if greatest else count)
     if greatest:
         call.changed_value(key, found, EVENT_ZSET, b"zpopmax", count)
     else:
@@ -651,33 +638,6 @@ cdef int gather(void* context, uint64_t hash, Ref* ref) except -2:
     found.refs[found.count] = ref[0]
     found.count += 1
     return 0
-
-
-cdef bint parse_cursor(const Slice* text, uint64_t* cursor) noexcept nogil:
-    """Read a cursor as Redis does, that is, as C's strtoull does: blanks and a sign may stand
-    in front, and what has a minus wraps around, unless it is written as a negative number is.
-    """
-    cdef size_t i = 0
-    cdef uint64_t value = 0
-    cdef unsigned int digit
-    cdef bint minus = False
-    while i < text.size and (text.data[i] == c" " or 9 <= text.data[i] <= 13):
-        i += 1
-    if i < text.size and (text.data[i] == c"+" or text.data[i] == c"-"):
-        minus = text.data[i] == c"-"
-        if minus and i == 0 and text.size > 1 and text.data[1] != c"0":
-            return False
-        i += 1
-    if i == text.size:
-        return False
-    while i < text.size:
-        digit = <unsigned int>(<unsigned char>text.data[i]) - 48
-        if digit > 9 or value > (~<uint64_t>0 - digit) // 10:
-            return False
-        value = value * 10 + digit
-        i += 1
-    cursor[0] = 0 - value if minus else value
-    return True
 
 
 cdef void out_scanned(Call call, const Item* item, bint scores, bint exactly) noexcept:

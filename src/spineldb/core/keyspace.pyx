@@ -406,12 +406,13 @@ cdef class Database:
         return 0
 
     cdef int touch_watchers(self, bytes key) except -1:
-        """Mark the clients that WATCH `key`: their EXEC must fail."""
+        """Mark the clients that WATCH `key`: their EXEC must fail, whatever else they watch."""
         cdef dict sessions = self.watched.get(key)
         cdef Session session
         if sessions is not None:
-            for session in sessions:
+            for session in list(sessions):
                 session.flags |= DIRTY_WATCH
+                unwatch_all(session)
         return 0
 
     cdef uint8_t* lookup(self, const char* key, size_t size, uint64_t hash,
@@ -674,6 +675,15 @@ cdef class Database:
             self.keyspace.watched_keys -= 1
             if not sessions:
                 del self.watched[key]
+
+
+def unwatch_all(Session session not None) -> None:
+    """Take a client out of the registries of what it watches."""
+    cdef Database db
+    if session.transaction is not None:
+        for db, key, _ in session.transaction.watched:
+            db.unwatch(key, session)
+        session.transaction.watched = []
 
 
 cdef struct Listing:

@@ -8,6 +8,9 @@ OBJECT ENCODING has names of its own for that, and its own limit: `list-max-list
 is kept in the form and changes as Redis changes it: `quicklist` before a write that would exceed
 the limit by its estimate, which adds up the new values as they are; `listpack` again after one that
 leaves at most half of the limit.
+
+Taking elements away needs no memory: where there is none for a smaller entry the list stays in the
+one it has, and says so in its form.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -26,9 +29,8 @@ from spineldb.core.chunks cimport (
     chain_from_run,
     chain_insert,
     chain_push,
-    chain_remove,
     chain_replace,
-    chain_tidy,
+    chain_strip,
     chunk_at,
     chunk_data,
     cursor_next,
@@ -42,7 +44,6 @@ from spineldb.core.chunks cimport (
     element_read,
     element_write,
     is_number,
-    next_run,
     packed_bytes,
 )
 from spineldb.core.entry cimport (
@@ -58,10 +59,11 @@ from spineldb.core.entry cimport (
     store16,
     value_size_of,
 )
-from spineldb.core.root cimport root_free, root_new, root_release, value_types
+from spineldb.core.root cimport root_free, root_new, value_types
 from spineldb.core.slab cimport Slabs, block_release, block_retain, class_size
 
 cdef enum:
+    ROOMY = 2                    # the form of a packed list whose entry is longer than it is
     LISTPACK_HEADER = 7          # bytes of an empty listpack
     COUNTED_BYTES = 8192         # of a listpack whose limit is a number of elements
     NODE_ESTIMATE = 8            # what Redis adds to a value to guess whether a node has room
@@ -86,9 +88,15 @@ cdef inline ListRoot* list_root(const uint8_t* entry) noexcept:
 cdef void run_of(const uint8_t* entry, Run* run) noexcept:
     cdef size_t size
     cdef const uint8_t* value = <const uint8_t*>entry_value(entry, &size)
+    cdef const uint8_t* p
     run.count = load16(value)
     run.start = value + PACKED_HEADER
     run.size = size - PACKED_HEADER if run.count else 0      # an emptied one keeps its bytes
+    if value[PACKED_FORM] & ROOMY:
+        p = run.start
+        for _ in range(run.count):
+            p = element_after(p)
+        run.size = <size_t>(p - run.start)
 
 
 cdef void settle(ListRoot* root) noexcept:
@@ -127,8 +135,17 @@ cdef int install(Database db, Found* found, ListRoot* root) except -1:
 
 cdef char* repack(Database db, Found* found, const uint8_t* run, size_t size,
                   int64_t count) except NULL:
-    """Give a packed list other elements, which do not lie in the entry."""
-    cdef char* value = db.resize(found, PACKED_HEADER + size)
+    """Give a packed list other elements, which do not lie in the entry; needs memory for more."""
+    cdef size_t old
+    cdef char* value = entry_value(found.entry, &old)
+    cdef char form = value[PACKED_FORM] & ~ROOMY
+    try:
+        value = db.resize(found, PACKED_HEADER + size)
+    except MemoryError:
+        if PACKED_HEADER + size > old:
+            raise
+        form |= ROOMY
+    value[PACKED_FORM] = form
     memcpy(value + PACKED_HEADER, run, size)
     store16(<uint8_t*>value, <uint16_t>count)
     return value
@@ -304,7 +321,7 @@ cdef int push_unpacked(Database db, Found* found, const Run* run, const Pushed* 
     if not push_all(db.slabs, root, pushed):
         discard(db.slabs, root)
         raise MemoryError
-    root.root.form = <uint8_t>form
+    root.root.form = <uint8_t>(form & QUICK)
     return install(db, found, root)
 
 
@@ -374,6 +391,7 @@ cdef int push(Database db, Found* found, const char* key, size_t key_size,
             push_unpacked(db, found, &run, pushed, form_of(found.entry)[0])
         else:
             value = db.resize(found, PACKED_HEADER + run.size + pushed.size) + PACKED_HEADER
+            form_of(found.entry)[0] &= ~ROOMY
             if pushed.left:
                 memmove(value + pushed.size, value, run.size)
                 write_values(<uint8_t*>value, pushed)
@@ -433,19 +451,21 @@ cdef int list_insert(Database db, Found* found, int64_t index, const Slice* valu
     cdef ListRoot* root = list_root(found.entry)
     cdef size_t need = element_bytes(value.size)
     cdef size_t offset
+    cdef bint inserted
     cdef uint8_t* bytes_
     cdef Cursor cursor
     cdef Run run
     list_seek(db, found.entry, index, &cursor)
     if root is not NULL:
-        if not chain_insert(&root.chain, db.slabs, &cursor, value):
-            raise MemoryError
+        inserted = chain_insert(&root.chain, db.slabs, &cursor, value)
         settle(root)
+        if not inserted:
+            raise MemoryError
     else:
         run_of(found.entry, &run)
         if run.size + need > PACKED_MAX or value.size > ELEMENT_MAX:
             root = unpacked(db.slabs, &run)
-            root.root.form = form_of(found.entry)[0]
+            root.root.form = form_of(found.entry)[0] & QUICK
             cursor_seek(&cursor, db.slabs, &root.chain, index)
             if not chain_insert(&root.chain, db.slabs, &cursor, value):
                 discard(db.slabs, root)
@@ -454,6 +474,7 @@ cdef int list_insert(Database db, Found* found, int64_t index, const Slice* valu
         else:
             offset = <size_t>(cursor.p - run.start)
             bytes_ = <uint8_t*>db.resize(found, PACKED_HEADER + run.size + need) + PACKED_HEADER
+            form_of(found.entry)[0] &= ~ROOMY
             memmove(bytes_ + offset + need, bytes_ + offset, run.size - offset)
             element_write(bytes_ + offset, value, NULL)
             store16(bytes_ - PACKED_HEADER, <uint16_t>(before + 1))
@@ -479,7 +500,7 @@ cdef int set_packed(Database db, Found* found, int64_t index, const Slice* value
     rest = element_after(old)
     if run.size - <size_t>(rest - old) + need > PACKED_MAX or value.size > ELEMENT_MAX:
         root = unpacked(db.slabs, &run)
-        root.root.form = form_of(found.entry)[0]
+        root.root.form = form_of(found.entry)[0] & QUICK
         if not chain_replace(&root.chain, db.slabs, index, value):
             discard(db.slabs, root)
             raise MemoryError
@@ -495,12 +516,14 @@ cdef int set_packed(Database db, Found* found, int64_t index, const Slice* value
 cdef int list_set(Database db, Found* found, int64_t index, const Slice* value) except -1:
     cdef bint quick = becomes_quick(db, found.entry, <int64_t>value.size, 1)
     cdef ListRoot* root = list_root(found.entry)
+    cdef bint replaced
     if root is NULL:
         set_packed(db, found, index, value)
-    elif chain_replace(&root.chain, db.slabs, index, value):
-        settle(root)
     else:
-        raise MemoryError
+        replaced = chain_replace(&root.chain, db.slabs, index, value)
+        settle(root)
+        if not replaced:
+            raise MemoryError
     if quick:
         form_of(found.entry)[0] |= QUICK
     shrunk(db, found.entry)
@@ -509,20 +532,14 @@ cdef int list_set(Database db, Found* found, int64_t index, const Slice* value) 
 
 # -- removing --------------------------------------------------------------------------------------
 
-cdef int drop_all(Database db, Found* found) except -1:
-    """Leave an empty list, whose elements are freed in slices."""
-    cdef ListRoot* root = list_root(found.entry)
+cdef void drop_all(const uint8_t* entry) noexcept:
+    """Leave a list without elements: what they take is freed with the key, in slices."""
+    cdef ListRoot* root = list_root(entry)
     cdef size_t size
-    cdef char* value
     if root is NULL:
-        store16(<uint8_t*>entry_value(found.entry, &size), 0)
-        return 0
-    value = db.resize(found, PACKED_HEADER)
-    found.entry[0] |= PACKED
-    store16(<uint8_t*>value, 0)
-    value[PACKED_FORM] = <char>root.root.form
-    root_release(db.slabs, &root.root)
-    return 0
+        store16(<uint8_t*>entry_value(entry, &size), 0)
+    else:
+        root.root.count = 0
 
 
 cdef int trim_packed(Database db, Found* found, int64_t left, int64_t right) except -1:
@@ -547,7 +564,7 @@ cdef int list_trim(Database db, Found* found, int64_t left, int64_t right) excep
     if left + right == 0:
         return 0
     if left + right == before:
-        drop_all(db, found)
+        drop_all(found.entry)
     elif root is NULL:
         trim_packed(db, found, left, right)
         shrunk(db, found.entry)
@@ -601,34 +618,9 @@ cdef int64_t remove_packed(Database db, Found* found, const Slice* value, int64_
         to += following - p
         p = following
     if removed == run.count:
-        drop_all(db, found)
+        drop_all(found.entry)
     else:
         repack(db, found, other, <size_t>(to - other), run.count - removed)
-    return removed
-
-
-cdef int64_t remove_chained(Database db, ListRoot* root, const Slice* value, int64_t limit,
-                            bint left) noexcept:
-    cdef int64_t removed = 0
-    cdef const uint8_t* following = NULL
-    cdef Cursor cursor
-    cdef Slice one
-    cursor_seek(&cursor, db.slabs, &root.chain, 0 if left else root.chain.count)
-    while removed < limit:
-        if left:
-            if cursor.p == cursor.end and not next_run(&cursor):
-                break
-            following = element_read(cursor.p, &one)
-        elif not cursor_previous(&cursor, &one):
-            break
-        if equal(&one, value):
-            chain_remove(&root.chain, db.slabs, &cursor)
-            removed += 1
-        elif left:
-            cursor.p = following
-    if removed:
-        chain_tidy(&root.chain, db.slabs)
-        settle(root)
     return removed
 
 
@@ -640,7 +632,8 @@ cdef int64_t list_remove(Database db, Found* found, const Slice* value, int64_t 
     if root is NULL:
         removed = remove_packed(db, found, value, limit, left)
     else:
-        removed = remove_chained(db, root, value, limit, left)
+        removed = chain_strip(&root.chain, db.slabs, value, limit, left)
+        settle(root)
     if removed:
         if removed < before:
             shrunk(db, found.entry)
@@ -676,12 +669,15 @@ cdef void rotate_packed(const uint8_t* entry, bint from_left) noexcept:
 
 cdef int rotate(Database db, Found* found, Slice* value, bint from_left) except -1:
     cdef ListRoot* root = list_root(found.entry)
+    cdef bint pushed
     if root is NULL:
         rotate_packed(found.entry, from_left)
-    elif chain_push(&root.chain, db.slabs, value, not from_left):
+        return 0
+    pushed = chain_push(&root.chain, db.slabs, value, not from_left)
+    if pushed:
         chain_drop(&root.chain, db.slabs, from_left, 1)
-        settle(root)
-    else:
+    settle(root)
+    if not pushed:
         raise MemoryError
     return 0
 
@@ -692,18 +688,13 @@ cdef int carry(Database db, Found* found, Found* place, const char* key, size_t 
     cdef size_t size
     cdef const char* name
     cdef Pushed pushed
-    list_drop(db, found, from_left, 1)
     measure(&pushed, value, 1, to_left)
     if is_number(value):
         pushed.raw = 0                       # Redis hands it on as a number: its size is not known
-    try:
-        push(db, place, key, key_size, &pushed)
-    except MemoryError:
-        list_push(db, found, NULL, 0, value, 1, from_left)   # into what it has just left
-        raise
+    push(db, place, key, key_size, &pushed)
     name = entry_key(found.entry, &size)
     db.find_hashed(name, size, found.hash, found)
-    return 0
+    return list_drop(db, found, from_left, 1)
 
 
 cdef int list_move(Database db, Found* found, Found* place, const char* key, size_t key_size,

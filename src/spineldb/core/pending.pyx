@@ -160,6 +160,8 @@ cdef Slot* new_leaf(Slabs* slabs, Pending* pending, int64_t position,
         return NULL
     ref = slab_alloc(slabs, <size_t>capacity * pending.item)
     if ref == 0:
+        if pending.leaves.count == 0:
+            index_free(slabs, &pending.leaves)   # it is freed with the last leaf otherwise
         return NULL
     slot = index_insert(&pending.leaves, position)
     slot.data = at(slabs, ref)

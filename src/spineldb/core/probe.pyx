@@ -20,7 +20,8 @@ from spineldb.core.slab cimport (
 from spineldb.core.table cimport (
     Place, Table, table_defragment, table_delete, table_drain, table_faults, table_find,
     table_hash, table_insert, table_new, table_prefetch, table_prefetch_entries, table_random,
-    table_remove, table_replace, table_scan, table_shape, table_visit_prefix, table_walk,
+    table_remove, table_replace, table_reserve, table_scan, table_shape, table_visit_prefix,
+    table_walk,
 )
 from spineldb.core.wheel cimport (
     Wheel, wheel_advance, wheel_bytes, wheel_count, wheel_delete, wheel_new, wheel_next_ms,
@@ -276,6 +277,10 @@ cdef class TableProbe:
         cdef const char* entry = <const char*>at(self.slabs, ref)
         cdef const char* key = entry_key(<const uint8_t*>entry, &size)
         return key[size:size_of_entry(<const uint8_t*>entry) - (key - entry)]
+
+    def reserve(self, count: int) -> bool:
+        """Lay the empty table out for so many entries; False without memory."""
+        return table_reserve(self.table, count)
 
     def set(self, key: bytes, value: bytes) -> bool:
         """Insert or replace; return whether the key is new."""

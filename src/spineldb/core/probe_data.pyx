@@ -86,14 +86,17 @@ def faults(keyspace: Keyspace, held: int = 0) -> list[str]:
     return found
 
 
-def fail_allocation(keyspace: Keyspace, number: int) -> None:
-    """Have the `number`-th allocation of the dataset from now on fail, once; 0: none."""
-    keyspace.slabs.fail_in = number
+def fail_allocation(keyspace: Keyspace, number: int, lasting: bool = False) -> None:
+    """Have the `number`-th allocation of the dataset from now on fail; 0: none.
+
+    Once, or `lasting`, with all that follow, until this is called again.
+    """
+    keyspace.slabs.fail_in = -number - 1 if lasting and number else number
 
 
 def failure_pending(keyspace: Keyspace) -> bool:
     """Tell whether the allocation that is to fail has not been reached."""
-    return keyspace.slabs.fail_in > 0
+    return keyspace.slabs.fail_in > 0 or keyspace.slabs.fail_in < -1
 
 
 def read_past(keyspace: Keyspace, key: bytes, distance: int = 0) -> int:

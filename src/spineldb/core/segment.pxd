@@ -168,6 +168,11 @@ cdef inline Segment* segment_of(const Table* table, uint64_t hash) noexcept nogi
         return &state.segments[0]
     return &state.segments[state.directory[hash >> (64 - state.depth)] >> 40]
 
+cdef inline int known_bits(const Table* table, uint64_t hash) noexcept nogil:
+    """So many upper bits of a hash say where in the table it is at home."""
+    cdef const Segment* segment = segment_of(table, hash)
+    return segment.depth + segment.bits
+
 cdef inline uint32_t reach_of(const Bucket* bucket) noexcept nogil:
     return (bucket.meta & REACH) >> REACH_SHIFT
 
@@ -224,5 +229,8 @@ cdef void buckets_free(Table* table, Segment* segment) noexcept nogil
 # Make a segment larger by its step, or two of it. False, and unchanged, without memory. The array
 # of segments may move.
 cdef bint grow(Table* table, Segment* segment) noexcept nogil
+# Lay an empty table out for so many entries, which then come without a split, if they are as many.
+# False, and unchanged, without memory.
+cdef bint table_reserve(Table* table, uint64_t count) noexcept nogil
 # Back to a table of one segment (or to none, when the table is deleted).
 cdef void collapse(Table* table) noexcept nogil

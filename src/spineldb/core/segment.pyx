@@ -604,6 +604,54 @@ cdef inline uint32_t pages_for(uint32_t count) noexcept nogil:
     return pages
 
 
+cdef bint table_reserve(Table* table, uint64_t count) noexcept nogil:
+    """Entries in hash order find their buckets one behind the other, and fill them evenly."""
+    cdef uint64_t room = PAGES_MAX * PAGE_BUCKETS * SLOTS * (FULL - 8)
+    cdef uint8_t depth = 0
+    while (count >> depth) * 128 >= room:
+        depth += 1
+    if depth:
+        return reserve_many(table, depth, pages_for(<uint32_t>(count >> depth)) * PAGE_BUCKETS)
+    if count * 128 < BUCKETS_MIN * SLOTS * (FULL - 8):
+        return resize_small(
+            table, max(<uint32_t>(count * 128 // (SLOTS * (FULL - 8))) + 1, <uint32_t>1))
+    return resize_small(table, BUCKETS_MIN) and resize_pages(
+        table, &(<State*>table.state).only, pages_for(<uint32_t>count))
+
+
+cdef bint reserve_many(Table* table, uint8_t depth, uint32_t buckets) noexcept nogil:
+    """Give an empty table all segments of a depth."""
+    cdef State* state = <State*>table.state
+    cdef uint32_t n = <uint32_t>1 << depth
+    cdef uint32_t i
+    cdef uint64_t* directory = <uint64_t*>take(table, n * sizeof(uint64_t))
+    cdef Segment* segments = <Segment*>take(table, n * sizeof(Segment))
+    cdef uint32_t made = 0
+    if directory is not NULL and segments is not NULL:
+        memset(segments, 0, n * sizeof(Segment))
+        while made < n and buckets_new(table, &segments[made], buckets):
+            segments[made].depth = depth
+            segments[made].prefix = made
+            made += 1
+    if made < n:
+        for i in range(made):
+            buckets_free(table, &segments[i])
+        if directory is not NULL:
+            give_back(table, directory, n * sizeof(uint64_t))
+        if segments is not NULL:
+            give_back(table, segments, n * sizeof(Segment))
+        return False
+    buckets_free(table, &state.only)
+    state.directory = directory
+    state.segments = segments
+    state.segment_count = state.capacity = state.deepest = n
+    state.depth = depth
+    for i in range(n):
+        enlist(table, i)
+    table.geometry += 1
+    return True
+
+
 cdef bint split(Table* table, Segment* segment) noexcept nogil:
     """Two segments in place of one of four pages: the next bit of the hash chooses."""
     cdef State* state = <State*>table.state

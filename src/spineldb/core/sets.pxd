@@ -88,6 +88,8 @@ cdef void flat_member(const SetValue* value, int64_t index, Member* member) noex
 
 # A set of no key, empty, with an encoding's name; free it by root_release, or give it to a key.
 cdef SetRoot* set_new(Slabs* slabs, int encoding) except NULL
+# An empty one for about so many members: if they are many, room is made for them at once.
+cdef int set_reserve(Database db, SetValue* value, int64_t count) except -1
 # Store it under the key that was looked up, whatever stood there; it is the key's now.
 cdef int set_store(Database db, Found* found, const char* key, size_t key_size,
                    SetRoot* root) except -1

@@ -26,7 +26,7 @@ from spineldb.core.slab cimport (
 )
 from spineldb.core.table cimport (
     Place, table_defragment, table_delete, table_drain, table_find, table_hash, table_insert,
-    table_find_ref, table_new, table_remove, table_walk,
+    table_find_ref, table_new, table_remove, table_reserve, table_walk,
 )
 
 cdef enum:
@@ -454,6 +454,17 @@ cdef int to_table(Database db, Found* found, SetValue* value) except -1:
     return 0
 
 
+cdef int set_reserve(Database db, SetValue* value, int64_t count) except -1:
+    cdef size_t used
+    if count <= max(INTS_MAX, min(db.keyspace.set_max_intset_entries, <int64_t>INTS_MOST)):
+        return 0                 # it may stay flat
+    to_table(db, NULL, value)
+    used = db.slabs.used
+    table_reserve(value.table, <uint64_t>count)          # without memory it grows by and by
+    value.root.root.bytes += db.slabs.used - used
+    return 0
+
+
 # -- adding ----------------------------------------------------------------------------------------
 
 cdef int set_create(Database db, Found* found, const char* key, size_t key_size, int encoding,
@@ -789,6 +800,7 @@ cdef Root* copy(Slabs* slabs, const Root* root) except NULL:
             memcpy(at(slabs, made.data), at(slabs, old.data), old.size)
         else:
             made.table = table_new(slabs, old.table.key, member_text)
+            table_reserve(made.table, old.table.count)
             while not table_walk(old.table, &position, WALK_ALL, copy_member, made.table):
                 pass
             made.root.bytes += slabs.used - used

@@ -43,7 +43,8 @@ cdef struct Slabs:
     # A snapshot child shares our pages: set by whoever forks, cleared when the child has ended.
     # Meanwhile tables neither shrink nor merge, and nobody defragments.
     bint shared
-    # Tests only: the `fail_in`-th allocation from now fails, once; 0 is never.
+    # Tests only: the `fail_in`-th allocation from now fails, once; 0 is never. At -1 all fail,
+    # below it every allocation brings that nearer.
     int64_t fail_in
     # what follows is the allocator's own (see slab.pyx)
     void* state

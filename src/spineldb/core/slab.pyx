@@ -258,9 +258,12 @@ cdef inline uint32_t* length(Slab* slab) noexcept nogil:
 
 
 cdef inline bint failing(Slabs* slabs) noexcept nogil:
-    """Is this the allocation that a test wants to fail?"""
-    slabs.fail_in -= 1
-    return slabs.fail_in == 0
+    """Is this an allocation that a test wants to fail?"""
+    if slabs.fail_in > 0:
+        slabs.fail_in -= 1
+        return slabs.fail_in == 0
+    slabs.fail_in += slabs.fail_in < -1
+    return slabs.fail_in == -1
 
 
 # ---------------------------------------------------------------------- spans

@@ -19,6 +19,7 @@ everything known of it, for the consumer as bare ids (pending.pxd).
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from spineldb.core.effects cimport Effects
 from spineldb.core.keyspace cimport Database, Found
 # What users of a stream need of its parts: cimport it from here.
 from spineldb.core.pending cimport (
@@ -118,6 +119,9 @@ cdef int stream_put(Database db, Found* found, const char* key, size_t size,
                     StreamRoot* stream) except -1
 # Tell the database that the number of entries was `before`.
 cdef void stream_recount(Database db, const uint8_t* entry, int64_t before) noexcept
+# Say that something about a stream changed that no client's WATCH is about: its groups, its ids.
+cdef int stream_noted(Effects effects, Database db, const Slice* key, const char* event,
+                      int64_t count) except -1
 
 # The id that XADD gives next; False if there is none left.
 cdef bint stream_next_id(const StreamRoot* stream, int64_t now_ms, ID* id) noexcept nogil

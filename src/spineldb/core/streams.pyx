@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy, memmove
 
+from spineldb.core.effects cimport EVENT_STREAM, Effects
 from spineldb.core.entry cimport STREAM, entry_root, load32, store32
 from spineldb.core.keyspace cimport Database, Found, View
 from spineldb.core.pending cimport (
@@ -292,6 +293,19 @@ cdef void stream_recount(Database db, const uint8_t* entry, int64_t before) noex
     cdef int64_t now = entry_root(entry).count
     if before ^ now > before & now:      # the highest bits differ, and so the bins of Keysizes
         db.recount(entry, before)
+
+
+cdef int stream_noted(Effects effects, Database db, const Slice* key, const char* event,
+                      int64_t count) except -1:
+    cdef bytes name
+    effects.dirty += count
+    if effects.awaited_keys | effects.event_mask & EVENT_STREAM:
+        name = key.data[:key.size]
+        if name in db.awaited:
+            effects.ready.append((db, name, STREAM))
+        if event[0]:
+            effects.tell(db.index, EVENT_STREAM, event, name)
+    return 0
 
 
 cdef bint stream_next_id(const StreamRoot* stream, int64_t now_ms, ID* id) noexcept nogil:
@@ -684,6 +698,8 @@ cdef Named* names_add(Slabs* slabs, Names* names, const char* name, size_t size,
         names.capacity = capacity
     ref = slab_alloc(slabs, fixed + size)
     if ref == 0:
+        if names.count == 0:
+            names_free(slabs, names)         # it goes with the last name otherwise
         return NULL
     one = <Named*>at(slabs, ref)
     for i in range(fixed):
@@ -706,9 +722,13 @@ cdef void names_remove(Slabs* slabs, Names* names, uint32_t position) noexcept n
     memmove(names.items + position, names.items + position + 1,
             (names.count - position) * sizeof(Named*))
     if names.count == 0:
-        slab_malloc_free(slabs, names.items, names.capacity * sizeof(Named*))
-        names.items = NULL
-        names.capacity = 0
+        names_free(slabs, names)
+
+
+cdef void names_free(Slabs* slabs, Names* names) noexcept nogil:
+    slab_malloc_free(slabs, names.items, names.capacity * sizeof(Named*))
+    names.items = NULL
+    names.capacity = 0
 
 
 cdef Group* find_group(const StreamRoot* stream, const char* name, size_t size) noexcept nogil:

@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 from spineldb.core.hashing cimport HashKey
 # What users of a table need of its inside and of the walks: cimport it from here.
 from spineldb.core.segment cimport (
-    KeyOf, Place, Table, table_find_ref, table_remove, table_replace,
+    KeyOf, Place, Table, known_bits, table_find_ref, table_remove, table_replace, table_reserve,
 )
 from spineldb.core.slab cimport Ref, Slabs
 from spineldb.core.walk cimport (

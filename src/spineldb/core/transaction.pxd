@@ -19,7 +19,7 @@ cdef class Transaction:
     cdef readonly size_t bytes   # of memory that they take (multi-mem)
     cdef uint32_t gates          # which EXEC must pass, of everything queued (dispatch.pxd, Gate)
     cdef public bint broken      # a request was refused: EXEC must fail
-    cdef public list watched     # (Database, key) pairs
+    cdef public list watched     # (Database, key, whether it was expired then)
 
     # Keep a request. Its arguments are copied, as the input buffer will be overwritten.
     cdef int push(self, object command, uint32_t gates, const Slice* argv, int argc) except -1

@@ -7,7 +7,7 @@ from spineldb.core.keyspace import Database
 @final
 class Transaction:
     broken: bool
-    watched: list[tuple[Database, builtins.bytes]]
+    watched: list[tuple[Database, builtins.bytes, bool]]
     @property
     def owner(self) -> object: ...
     @property

@@ -117,6 +117,8 @@ cdef void tree_remove(Tree* tree, double score, Ref ref) noexcept nogil
 cdef Ref tree_remove_at(Tree* tree, int64_t rank) noexcept nogil
 # Give it another score if it keeps its place; False if it would not.
 cdef bint tree_rescore(Tree* tree, double score, Ref ref, double new) noexcept nogil
+# The same where the caller knows that it keeps its place.
+cdef void tree_reset(Tree* tree, double score, Ref ref, double new) noexcept nogil
 # Its entry has moved, but the old one can still be read.
 cdef void tree_replace(Tree* tree, double score, Ref old, Ref new) noexcept nogil
 # How many elements lie before a bound; `spot` (may be NULL) is the first that does not.

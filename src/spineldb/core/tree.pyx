@@ -140,6 +140,18 @@ cdef inline int child_of(const Slabs* slabs, const Inner* node, const Bound* bou
     return before - 1 if before else 0
 
 
+cdef inline void fetch_node(const void* node, int capacity) noexcept nogil:
+    """Fetch what a search of a full node looks at first: its head, and the scores in its middle.
+
+    ZRANK of a million members: while the counts of the node above are added up.
+    """
+    cdef const double* scores = <const double*>(<const Inner*>node + 1)
+    fetch(node)
+    fetch(scores + capacity // 2)
+    fetch(scores + capacity // 4)
+    fetch(scores + capacity * 3 // 4)
+
+
 cdef void descend(const Tree* tree, const Bound* bound, Path* path) noexcept nogil:
     cdef Ref ref = tree.root
     cdef Inner* node
@@ -169,18 +181,21 @@ cdef int64_t tree_rank(const Tree* tree, const Bound* bound, Spot* spot) noexcep
     cdef const uint32_t* counts
     cdef Leaf* leaf
     cdef int64_t rank = 0
+    cdef int level = tree.height
     cdef int slot, i
     if ref == 0:
         if spot is not NULL:
             spot.leaf = NULL
         return 0
-    for _ in range(tree.height):
+    while level:
         node = <const Inner*>at(tree.slabs, ref)
         slot = child_of(tree.slabs, node, bound)
         counts = inner_counts(node)
+        ref = inner_children(node)[slot]
+        level -= 1
+        fetch_node(at(tree.slabs, ref), INNER_MAX if level else LEAF_MAX)
         for i in range(slot):
             rank += counts[i]
-        ref = inner_children(node)[slot]
     leaf = <Leaf*>at(tree.slabs, ref)
     i = count_before(tree.slabs, leaf_scores(leaf), leaf_refs(leaf), leaf.count, bound)
     rank += i
@@ -654,10 +669,23 @@ cdef bint tree_rescore(Tree* tree, double score, Ref ref, double new) noexcept n
         return False
     if path.index + 1 == path.leaf.count and path.leaf.next:
         return False
-    scores[path.index] = new
-    if path.index == 0:
-        correct_firsts(tree, &path, tree.height - 1, new, ref)
+    put_score(tree, &path, ref, new)
     return True
+
+
+cdef void tree_reset(Tree* tree, double score, Ref ref, double new) noexcept nogil:
+    cdef Bound bound
+    cdef Path path
+    bound_at(&bound, tree.slabs, score, ref)
+    descend(tree, &bound, &path)
+    settle_on(tree, &path)
+    put_score(tree, &path, ref, new)
+
+
+cdef inline void put_score(Tree* tree, const Path* path, Ref ref, double score) noexcept nogil:
+    leaf_scores(path.leaf)[path.index] = score
+    if path.index == 0:
+        correct_firsts(tree, path, tree.height - 1, score, ref)
 
 
 cdef void tree_replace(Tree* tree, double score, Ref old, Ref new) noexcept nogil:

@@ -13,7 +13,8 @@ from spineldb.core.tree cimport Bound, Leaf, Tree
 cdef enum:
     PACKED_MEMBERS = 128         # a packed sorted set has no more,
     PACKED_MEMBER_MAX = 255      # and no longer ones
-    SKIPLIST = 1                 # form: OBJECT ENCODING says so, whatever the layout
+    SKIPLIST = 1                 # form: OBJECT ENCODING says so, whatever the layout;
+    ROOMY = 2                    # of a packed one whose entry is longer than it is
 
 cdef struct Zset:
     Root root
@@ -75,13 +76,18 @@ cdef void zset_call_skiplist(uint8_t* entry) noexcept nogil
 cdef int64_t zset_rank_of(const Slabs* slabs, const uint8_t* entry, const char* member,
                           size_t size, double* score) noexcept nogil
 
-# -- changing. All raise MemoryError with everything as it was, and keep Keysizes
+# -- changing. All raise MemoryError with everything as it was, and keep Keysizes. What only takes
+#    elements out needs no memory.
 
 # Add a member or change its score; creates the key. `form` is what a new set is called;
 # `result` is the score the member has in the end.
 cdef int zset_add(Database db, Found* found, const char* key, size_t key_size, double score,
                   const char* member, size_t size, int conditions, int form,
                   double* result) except -1
+# Do that with many, scores from anywhere but NaN, one after the other: all, or without memory none.
+cdef int zset_add_all(Database db, Found* found, const char* key, size_t key_size,
+                      const Item* items, int64_t count, int conditions, int form,
+                      int64_t* added, int64_t* moved) except -1
 # Take a member out; False if it is not there. The set may be empty then: call.changed_value.
 cdef bint zset_remove(Database db, Found* found, const char* member, size_t size) except -1
 # Take the elements of some ranks out; returns how many.

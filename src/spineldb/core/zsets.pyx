@@ -5,7 +5,8 @@ A small one is packed in the key's own entry, in order:
     count 16 | form 8 | length 8, width 8, score, member | length, width, score, member | ...
 
 A whole score takes 0, 1, 2 or 4 bytes (`width`), any other the 8 of a double. Every change writes
-the value anew from a copy, so that running out of memory leaves the old one.
+the value anew from a copy, so that running out of memory leaves the old one; what became shorter
+stays in the entry it has then, and says so in its form.
 
 A large one is a `Zset`: each member has an entry of its own (score, length, bytes) that a table
 finds by name and a counted tree keeps in order. Both hold 32-bit references of it; the
@@ -18,7 +19,8 @@ by Redis's thresholds, as they were when the set grew, not by the form.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport isnan
 from libc.stdint cimport int8_t, int16_t, int32_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy, memmove
 
 from spineldb.core.entry cimport (
     PACKED,
@@ -44,6 +46,7 @@ from spineldb.core.table cimport (
     table_insert,
     table_new,
     table_remove,
+    table_reserve,
     table_walk,
 )
 from spineldb.core.tree cimport (
@@ -71,12 +74,14 @@ from spineldb.core.tree cimport (
     tree_remove_at,
     tree_replace,
     tree_rescore,
+    tree_reset,
 )
 
 cdef enum:
     ELEMENT_HEADER = 2           # length and width
     ELEMENT_MAX = ELEMENT_HEADER + 8 + PACKED_MEMBER_MAX
     AHEAD = 8                    # members fetched ahead of a walk along leaves
+    AT_ONCE = 64                 # changes of one command that need no memory to be remembered
 
 cdef uint64_t NOWHERE = ~<uint64_t>0        # no table ever gets so old
 cdef double EXACT = 2147483648.0             # whole scores within take 4 bytes at most
@@ -383,9 +388,8 @@ cdef int packed_write(Database db, Found* found, size_t cut_at, size_t cut_size,
     cdef uint8_t[ELEMENT_MAX] element
     cdef size_t size, n
     cdef size_t added = 0
-    cdef const uint8_t* base = value_of(found.entry, &size)
+    cdef const uint8_t* base = packed_of(found.entry, &size)
     cdef int count = load16(base) - cut_count
-    cdef char* value
     if item is not NULL:
         added = write_element(element, item)
         count += 1
@@ -404,16 +408,41 @@ cdef int packed_write(Database db, Found* found, size_t cut_at, size_t cut_size,
         memcpy(text + n + added, base + put_at, size - put_at)
     size = size - cut_size + added
     store16(text, <uint16_t>count)
-    text[PACKED_FORM] = <uint8_t>form
-    value = db.resize(found, size)
+    text[PACKED_FORM] = <uint8_t>form & SKIPLIST
+    return packed_put(db, found, text, size)
+
+
+cdef int packed_put(Database db, Found* found, uint8_t* text, size_t size) except -1:
+    """Make this the value of an entry that has a packed set; only a longer one needs memory."""
+    cdef size_t old
+    cdef char* value = entry_value(found.entry, &old)
+    try:
+        value = db.resize(found, size)
+    except MemoryError:
+        if size > old:
+            raise
+        text[PACKED_FORM] |= ROOMY
     memcpy(value, text, size)
     return 0
+
+
+cdef const uint8_t* packed_of(const uint8_t* entry, size_t* size) noexcept nogil:
+    """The value of a packed set, and how much of it is used."""
+    cdef const uint8_t* base = value_of(entry, size)
+    cdef size_t offset = PACKED_HEADER
+    if base[PACKED_FORM] & ROOMY:
+        for _ in range(load16(base)):
+            offset += element_size(base + offset)
+        size[0] = offset
+    return base
 
 
 cdef inline int form_of(const uint8_t* entry) noexcept nogil:
     cdef Root* root = entry_root(entry)
     cdef size_t size
-    return root.form if root is not NULL else value_of(entry, &size)[PACKED_FORM]
+    if root is not NULL:
+        return root.form
+    return value_of(entry, &size)[PACKED_FORM] & SKIPLIST
 
 
 cdef bint zset_called_skiplist(const uint8_t* entry) noexcept nogil:
@@ -479,8 +508,8 @@ cdef inline void member_free(Slabs* slabs, Ref ref) noexcept nogil:
     slab_free(slabs, ref, member_size(size))
 
 
-cdef int large_insert(Zset* zset, double score, const char* member, size_t size) except -1:
-    """Add a member that is not there. Root.bytes is the caller's to correct."""
+cdef Ref large_insert(Zset* zset, double score, const char* member, size_t size) except 0:
+    """Add a member that is not there. Root.bytes is the caller's to correct, also if it fails."""
     cdef Slabs* slabs = zset.tree.slabs
     cdef uint64_t hash = table_hash(zset.table, member, size)
     cdef Ref ref = member_new(slabs, score, member, size)
@@ -498,7 +527,7 @@ cdef int large_insert(Zset* zset, double score, const char* member, size_t size)
         member_free(slabs, ref)
         raise
     zset.root.count += 1
-    return 0
+    return ref
 
 
 cdef void large_remove(Zset* zset, Ref ref, const Place* place, uint64_t hash) noexcept:
@@ -548,6 +577,11 @@ cdef bint free_some(Slabs* slabs, Root* root, int64_t limit) except -1:
     return True
 
 
+cdef void zset_free(Slabs* slabs, Zset* zset) noexcept:
+    """Free a set of no key at once."""
+    free_some(slabs, &zset.root, <int64_t>1 << 40)
+
+
 cdef Root* copy(Slabs* slabs, const Root* root) except NULL:
     cdef const Zset* zset = <const Zset*>root
     cdef size_t used = slabs.used
@@ -562,6 +596,7 @@ cdef Root* copy(Slabs* slabs, const Root* root) except NULL:
     own.tree.slabs = slabs
     try:
         own.table = table_new(slabs, zset.table.key, member_of)
+        table_reserve(own.table, zset.table.count)
         while ref:
             leaf = <const Leaf*>at(slabs, ref)
             for i in range(leaf.count):
@@ -569,7 +604,7 @@ cdef Root* copy(Slabs* slabs, const Root* root) except NULL:
                 large_insert(own, item.score, item.member, item.size)
             ref = leaf.next
     except MemoryError:
-        free_some(slabs, &own.root, <int64_t>1 << 40)
+        zset_free(slabs, own)
         raise
     own.root.bytes = slabs.used - used
     return &own.root
@@ -648,7 +683,7 @@ cdef int put_large(Database db, Found* found, const char* key, size_t key_size,
     try:
         value = db.place(found, key, key_size, ZSET, sizeof(Zset*), -1)
     except MemoryError:
-        free_some(db.slabs, &zset.root, <int64_t>1 << 40)
+        zset_free(db.slabs, zset)
         raise
     memcpy(value, &zset, sizeof(Zset*))
     return 0
@@ -672,7 +707,7 @@ cdef int create(Database db, Found* found, const char* key, size_t key_size, con
         try:
             large_insert(zset, item.score, item.member, item.size)
         except MemoryError:
-            free_some(db.slabs, &zset.root, 1)
+            zset_free(db.slabs, zset)
             raise
         zset.root.bytes = db.slabs.used - used
         put_large(db, found, key, key_size, zset)
@@ -682,27 +717,36 @@ cdef int create(Database db, Found* found, const char* key, size_t key_size, con
     return 0
 
 
-cdef int unpack(Database db, Found* found, const uint8_t* without, const Item* item,
-                int form) except -1:
-    """Give a packed set a structure: `without` an element (may be NULL), with `item`."""
+cdef Zset* unpacked(Database db, const uint8_t* base, const uint8_t* without, const Item* item,
+                    int form) except NULL:
+    """A structure with the elements of a packed set: `without` one (may be NULL), with `item`."""
     cdef size_t used = db.slabs.used
-    cdef size_t size
-    cdef const uint8_t* p = value_of(found.entry, &size)
-    cdef int count = load16(p)
+    cdef const uint8_t* p = base + PACKED_HEADER
     cdef Zset* zset = zset_new(db, form)
     cdef Item old
-    p += PACKED_HEADER
     try:
-        for _ in range(count):
+        for _ in range(load16(base)):
             if p is not without:
                 element_item(p, &old)
                 large_insert(zset, old.score, old.member, old.size)
             p += element_size(p)
         large_insert(zset, item.score, item.member, item.size)
-        zset.root.bytes = db.slabs.used - used
+    except MemoryError:
+        zset_free(db.slabs, zset)
+        raise
+    zset.root.bytes = db.slabs.used - used
+    return zset
+
+
+cdef int unpack(Database db, Found* found, const uint8_t* without, const Item* item,
+                int form) except -1:
+    """Give a packed set a structure: `without` an element (may be NULL), with `item`."""
+    cdef size_t size
+    cdef Zset* zset = unpacked(db, value_of(found.entry, &size), without, item, form)
+    try:
         db.put_root(found, &zset.root)
     except MemoryError:
-        free_some(db.slabs, &zset.root, <int64_t>1 << 40)
+        zset_free(db.slabs, zset)
         raise
     return 0
 
@@ -753,11 +797,11 @@ cdef int zset_add(Database db, Found* found, const char* key, size_t key_size, d
 cdef int packed_add(Database db, Found* found, Item* item, int conditions,
                     double* result) except -1:
     cdef size_t total
-    cdef const uint8_t* base = value_of(found.entry, &total)
+    cdef const uint8_t* base = packed_of(found.entry, &total)
     cdef const uint8_t* p = packed_find(base, item.member, item.size)
     cdef uint8_t[ELEMENT_MAX] element
     cdef int count = load16(base)
-    cdef int form = base[PACKED_FORM]
+    cdef int form = base[PACKED_FORM] & SKIPLIST
     cdef int outcome = ADDED
     cdef size_t put_at
     cdef size_t cut_size = 0
@@ -817,10 +861,251 @@ cdef int large_add(Database db, Zset* zset, Item* item, int conditions,
             form = SKIPLIST
         if form != SKIPLIST:
             item.score += 0.0
-        large_insert(zset, item.score, item.member, item.size)
+        try:
+            large_insert(zset, item.score, item.member, item.size)
+        finally:                 # the table may have grown for nothing
+            zset.root.bytes += db.slabs.used - used
         zset.root.form = <uint8_t>form
+        return outcome
     zset.root.bytes += db.slabs.used - used
     return outcome
+
+
+# -- many members --------------------------------------------------------------------------------
+
+cdef struct Adding:              # what becomes of one member
+    int conditions
+    int64_t added
+    int64_t moved
+
+
+cdef int64_t unpacked_from(Database db, uint8_t* text, size_t* size, const Item* items,
+                           int64_t count, Adding* adding, Zset** zset) except -1:
+    """Add members to the packed set in `text`, until they are all in it or too many: how many.
+
+    The one that was too many has been added as well then, to the structure that is answered.
+    """
+    cdef uint8_t[ELEMENT_MAX] element
+    cdef const uint8_t* p
+    cdef size_t put_at, cut_at, cut_size, n
+    cdef int64_t i, rank
+    cdef int held, form, outcome
+    cdef Bound bound
+    cdef Item item
+    for i in range(count):
+        item = items[i]
+        held = load16(text)
+        form = text[PACKED_FORM]
+        p = packed_find(text, item.member, item.size)
+        cut_size = 0
+        if p is not NULL:
+            outcome = judge(element_score(p), adding.conditions, &item.score)
+            if outcome != MOVED:
+                continue
+            cut_size = element_size(p)
+            adding.moved += 1
+        elif adding.conditions & ONLY_OLD:
+            continue
+        else:
+            adding.added += 1
+            if grown_large(db, held + 1, item.size):
+                form = SKIPLIST
+        if form != SKIPLIST:
+            item.score += 0.0                # a listpack knows no negative zero
+        if item.size > PACKED_MEMBER_MAX or held + (p is NULL) > PACKED_MEMBERS or (
+            size[0] - cut_size + write_element(element, &item) > INLINE_MAX
+        ):
+            zset[0] = unpacked(db, text, p, &item, form)
+            return i + 1
+        if p is not NULL:
+            cut_at = <size_t>(p - text)
+            memmove(text + cut_at, text + cut_at + cut_size, size[0] - cut_at - cut_size)
+            size[0] -= cut_size
+            held -= 1
+            store16(text, <uint16_t>held)
+        bound_of(&bound, item.score, item.member, item.size)
+        put_at = packed_offset(text, &bound, &rank)
+        n = write_element(element, &item)
+        memmove(text + put_at + n, text + put_at, size[0] - put_at)
+        memcpy(text + put_at, element, n)
+        size[0] += n
+        store16(text, <uint16_t>(held + 1))
+        text[PACKED_FORM] = <uint8_t>form
+    return count
+
+
+cdef int add_to_packed(Database db, Found* found, const char* key, size_t key_size,
+                       const Item* items, int64_t count, int form, Adding* adding) except -1:
+    """Add members to a packed set or to none: aside, and then it is stored."""
+    cdef uint8_t[INLINE_MAX + ELEMENT_MAX] text
+    cdef size_t size = PACKED_HEADER
+    cdef bint new = found.entry is NULL or found.expired
+    cdef Zset* zset = NULL
+    cdef const uint8_t* base
+    cdef char* value
+    cdef double result
+    cdef Item item
+    cdef int64_t before = -1
+    cdef int64_t i
+    cdef int outcome
+    store16(text, 0)
+    text[PACKED_FORM] = <uint8_t>form
+    if not new:
+        base = packed_of(found.entry, &size)
+        memcpy(text, base, size)
+        text[PACKED_FORM] &= SKIPLIST
+        before = load16(base)
+    i = unpacked_from(db, text, &size, items, count, adding, &zset)
+    if zset is NULL:
+        if adding.added + adding.moved == 0:
+            return 0
+        if not new:
+            packed_put(db, found, text, size)
+        else:
+            value = db.place(found, key, key_size, ZSET | PACKED, size, -1)
+            memcpy(value, text, size)
+    else:
+        try:
+            while i < count:
+                item = items[i]
+                outcome = large_add(db, zset, &item, adding.conditions, &result)
+                adding.added += outcome == ADDED
+                adding.moved += outcome == MOVED
+                i += 1
+            if not new:
+                db.put_root(found, &zset.root)
+        except MemoryError:
+            zset_free(db.slabs, zset)
+            raise
+        if new:
+            put_large(db, found, key, key_size, zset)
+    if new:
+        found.expired = False
+        found.place.geometry = NOWHERE       # the place that was looked up is where nothing stood
+    db.recount(found.entry, before)
+    return 0
+
+
+cdef enum Change:
+    INSERTED = 0                 # a member that was not there
+    RESCORED = 1                 # it kept its place
+    SHIFTED = 2                  # it is in the tree at its old place as well, until all is done
+
+cdef struct Done:                # what was done with a member, to take it back
+    double before                # its score
+    Ref ref
+    int change
+
+
+cdef int change_large(Database db, Zset* zset, Item* item, int conditions, Done* done) except -1:
+    """Add a member or change its score, so that it can be taken back: an Outcome."""
+    cdef Ref ref = member_find(zset, item.member, item.size, NULL)
+    cdef uint8_t* entry
+    cdef int form = zset.root.form
+    if ref == 0:
+        if conditions & ONLY_OLD:
+            return NOT_DONE
+        if grown_large(db, zset.root.count + 1, item.size):
+            form = SKIPLIST
+        if form != SKIPLIST:
+            item.score += 0.0
+        done.ref = large_insert(zset, item.score, item.member, item.size)
+        done.change = INSERTED
+        zset.root.form = <uint8_t>form
+        return ADDED
+    entry = <uint8_t*>at(db.slabs, ref)
+    done.before = score_of(entry)
+    if judge(done.before, conditions, &item.score) != MOVED:
+        return NOT_DONE
+    if form != SKIPLIST:
+        item.score += 0.0
+    done.ref = ref
+    done.change = RESCORED
+    if not tree_rescore(&zset.tree, done.before, ref, item.score):
+        tree_insert(&zset.tree, item.score, ref)
+        done.change = SHIFTED
+    memcpy(entry, &item.score, SCORE_BYTES)
+    return MOVED
+
+
+cdef void take_back(Zset* zset, const Done* done) noexcept:
+    """Undo the latest change that was not undone. That needs no memory."""
+    cdef uint8_t* entry = <uint8_t*>at(zset.tree.slabs, done.ref)
+    cdef double score = score_of(entry)
+    cdef const char* member
+    cdef size_t size
+    cdef uint64_t hash
+    cdef Place place
+    if done.change == INSERTED:
+        member = member_of(entry, &size)
+        hash = table_hash(zset.table, member, size)
+        table_find(zset.table, hash, member, size, &place)
+        large_remove(zset, done.ref, &place, hash)
+        return
+    if done.change == SHIFTED:
+        tree_remove(&zset.tree, score, done.ref)
+    else:
+        tree_reset(&zset.tree, score, done.ref, done.before)
+    memcpy(entry, &done.before, SCORE_BYTES)
+
+
+cdef int add_to_large(Database db, Zset* zset, const Item* items, int64_t count,
+                      Adding* adding) except -1:
+    """Add members to a structure. A member that moves far leaves its old place when all is done."""
+    cdef Done[AT_ONCE] few
+    cdef Done* done = few
+    cdef size_t used = db.slabs.used
+    cdef uint8_t form = zset.root.form
+    cdef int64_t changes = 0
+    cdef int64_t i
+    cdef int outcome
+    cdef Item item
+    if count > AT_ONCE:
+        done = <Done*>malloc(<size_t>count * sizeof(Done))
+        if done is NULL:
+            raise MemoryError
+    try:
+        for i in range(count):
+            item = items[i]
+            outcome = change_large(db, zset, &item, adding.conditions, &done[changes])
+            adding.added += outcome == ADDED
+            adding.moved += outcome == MOVED
+            changes += outcome != NOT_DONE
+        for i in range(changes):
+            if done[i].change == SHIFTED:
+                tree_remove(&zset.tree, done[i].before, done[i].ref)
+    except MemoryError:
+        while changes:
+            changes -= 1
+            take_back(zset, &done[changes])
+        zset.root.form = form
+        raise
+    finally:
+        zset.root.bytes += db.slabs.used - used
+        if done is not few:
+            free(done)
+    return 0
+
+
+cdef int zset_add_all(Database db, Found* found, const char* key, size_t key_size,
+                      const Item* items, int64_t count, int conditions, int form,
+                      int64_t* added, int64_t* moved) except -1:
+    cdef Zset* zset = NULL
+    cdef Adding adding
+    cdef int64_t before
+    adding.conditions = conditions
+    adding.added = adding.moved = 0
+    if found.entry is not NULL and not found.expired:
+        zset = <Zset*>entry_root(found.entry)
+    if zset is NULL:
+        add_to_packed(db, found, key, key_size, items, count, form, &adding)
+    else:
+        before = zset.root.count
+        add_to_large(db, zset, items, count, &adding)
+        db.recount(found.entry, before)
+    added[0] = adding.added
+    moved[0] = adding.moved
+    return 0
 
 
 cdef bint zset_remove(Database db, Found* found, const char* member, size_t size) except -1:
@@ -905,12 +1190,13 @@ cdef int zset_store(Database db, Found* found, const char* key, size_t key_size,
         memcpy(value, text, size)
     else:
         zset = zset_new(db, form)
+        table_reserve(zset.table, <uint64_t>count)
         try:
             for i in range(count):
                 large_insert(zset, items[i].score + 0.0 if form != SKIPLIST else items[i].score,
                              items[i].member, items[i].size)
         except MemoryError:
-            free_some(db.slabs, &zset.root, <int64_t>1 << 40)
+            zset_free(db.slabs, zset)
             raise
         zset.root.bytes = db.slabs.used - used
         put_large(db, found, key, key_size, zset)

@@ -33,6 +33,7 @@ __all__ = [
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
+_CURSOR = re.compile(rb"(?!-[1-9])[ \t-\r]*([+-]?)(?=[0-9])0*([0-9]*)")
 _CANONICAL = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 
 
@@ -148,13 +149,12 @@ def bit_offset(raw: bytes, limit_bytes: int, width: int = 0) -> int:
 
 
 def cursor(raw: bytes) -> int:
-    """Read the cursor of SCAN: an unsigned integer of 64 bits."""
-    if not raw.isdigit() or len(raw) > 20:
+    """Read the cursor of HSCAN as `hot_keys` reads SCAN's: blanks, a sign, zeros may lead it."""
+    found = _CURSOR.fullmatch(raw)
+    if found is None or len(found[2]) > 20 or int(found[2] or b"0") >= 2**64:
         raise errors.InvalidCursor
-    value = int(raw)
-    if value >= 2**64:
-        raise errors.InvalidCursor
-    return value
+    value = int(found[2] or b"0")
+    return -value % 2**64 if found[1] == b"-" else value
 
 
 class Options:

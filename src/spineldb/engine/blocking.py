@@ -170,7 +170,7 @@ class Blocking:
         if self._running is not None:
             return  # the loop below is on the stack already
         while effects.ready:
-            ready = list(dict.fromkeys(effects.ready))
+            ready = _in_order(effects.ready)
             effects.ready.clear()
             for database, key in ready:
                 self._serve_key(database, key)
@@ -184,6 +184,8 @@ class Blocking:
         for waiter in list(database.awaited.get(key, ())):
             if not isinstance(waiter, Waiter) or waiter.session.waiting is not waiter:
                 continue
+            if waiter.session.has(SessionFlag.CLOSE_NOW):
+                continue  # it was killed in this turn: what it was given would be lost
             assert waiter.wait is not None
             if waiter.wait.kind in {None, kind}:
                 self._again(waiter)
@@ -218,6 +220,8 @@ class Blocking:
         """End a client's wait by an error, or as if its time had passed; False if it has none."""
         waiter = session.waiting
         if not isinstance(waiter, Waiter) or waiter.wait is None:
+            return False
+        if session.has(SessionFlag.CLOSE_NOW):
             return False
         self._answer(waiter, waiter.wait.otherwise if error is None else error)
         return True
@@ -263,6 +267,20 @@ class Blocking:
         self._dispatcher.continue_with(session, command, argv, body)
         if session.waiting is waiter:  # it did not begin to wait for something else
             self._leave(waiter)
+
+
+def _in_order(ready: Iterable[tuple[Database, bytes, int]]) -> list[tuple[Database, bytes]]:
+    """Return the keys in the order in which they came to hold what somebody waits for.
+
+    Several may have in one transaction, and lost it again meanwhile.
+    """
+    holding: dict[tuple[Database, bytes], None] = {}
+    others: dict[tuple[Database, bytes], None] = {}
+    for database, key, kind in ready:
+        waiters = database.awaited.get(key, ())
+        wanted = {one.wait.kind for one in waiters if isinstance(one, Waiter) and one.wait}
+        (holding if wanted & {None, kind} else others)[database, key] = None
+    return list(holding | others)
 
 
 def _close(work: Awaitable[Any] | None) -> None:

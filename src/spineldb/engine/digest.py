@@ -94,13 +94,12 @@ def _unordered(database: Database, key: bytes, kind: Kind) -> Iterator[bytes]:
 
 def shortest(score: float) -> bytes:
     """Write a score by its shortest digits, as Redis does here: whole numbers are no exception."""
-    text = double_to_text(score)
     if not score.is_integer() or score == 0:
-        return text
+        return double_to_text(score)
     sign, digits, exponent = Decimal(repr(score)).normalize().as_tuple()
     scientific = len(digits) - 1 + int(exponent)
     if scientific < len(digits) + 7:
-        return text
+        return f"{'-' * sign}{''.join(map(str, digits))}{'0' * int(exponent)}".encode()
     first, *others = map(str, digits)
     fraction = f".{''.join(others)}" if others else ""
     return f"{'-' * sign}{first}{fraction}e+{scientific}".encode()

@@ -164,7 +164,7 @@ class Cron:
             engine.blocking.serve(engine.effects)
         if more:
             return 0
-        waiting = any(database.deadlines for database in engine.keyspace.databases)
+        waiting = any(one.deadlines or one.field_deadlines for one in engine.keyspace.databases)
         return EXPIRY_SECONDS if waiting else TICK_SECONDS
 
     def _evict(self) -> float:

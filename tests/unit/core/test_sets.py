@@ -191,6 +191,50 @@ def test_algebra_is_that_of_python(server: Embedded, keys: int) -> None:
     assert faults(server) == []
 
 
+@pytest.mark.parametrize("shift", [0, 1, 300, 40_000, 90_000])
+def test_algebra_of_large_sets_is_that_of_python(server: Embedded, shift: int) -> None:
+    """Of tables of the same and of other sizes, and of what is no table beside them."""
+    sets = {
+        b"a": {b"member:%d" % number for number in range(20_000)},
+        b"b": {b"member:%d" % number for number in range(shift, shift + 5000 + shift // 3)},
+        b"c": {b"member:%d" % number for number in range(shift // 2, shift // 2 + 2100)},
+        b"d": {b"long" * 80 + b"%d" % number for number in range(10)},
+        b"e": {b"%d" % number for number in range(400)},
+        b"f": {b"member:1", b"x"},
+    }
+    for key, members in sets.items():
+        for start in range(0, len(members), 1000):
+            server.ask("SADD", key, *sorted(members)[start : start + 1000])
+    for keys in (
+        b"ab",
+        b"ba",
+        b"abc",
+        b"cab",
+        b"fa",
+        b"af",
+        b"abcde",
+        b"edcbaf",
+        b"aa",
+        b"e",
+        b"b",
+    ):
+        names = [keys[at : at + 1] for at in range(len(keys))]
+        chosen = [sets[name] for name in names]
+        results = {
+            "SINTER": set.intersection(*chosen),
+            "SUNION": set.union(*chosen),
+            "SDIFF": chosen[0].difference(*chosen[1:]),
+        }
+        for command, expected in results.items():
+            assert set(server.ask(command, *names)) == expected
+            assert server.ask(command + "STORE", "to", *names) == len(expected)
+            assert set(server.ask("SMEMBERS", "to")) == expected
+            if len(expected) > 512:
+                assert server.ask("OBJECT", "ENCODING", "to") == b"hashtable"
+        assert server.ask("SINTERCARD", len(names), *names) == len(results["SINTER"])
+    assert faults(server) == []
+
+
 def test_a_scan_returns_what_stays(server: Embedded) -> None:
     chance = random.Random(3)
     stay = [f"stay:{number}" for number in range(700)]

@@ -263,6 +263,43 @@ def test_running_out_of_memory_changes_nothing() -> None:
     assert refused > 0
 
 
+@pytest.mark.parametrize("count", [0, 1, 10, 100, 1300, 1400, 2500, 3000, 20_000, 100_000])
+def test_a_table_with_room_is_not_laid_out_again(count: int) -> None:
+    table = TableProbe(SlabsProbe())
+    assert table.reserve(count)
+    segments = table.shape()["segments"]
+    for i in range(count):
+        table.set(b"key:%010d" % i, b"")
+    assert table.faults() == []
+    assert table.shape()["segments"] == segments
+    assert count < 100 or 0.55 < count / (table.shape()["buckets"] * 12) < 0.95
+    for i in range(count, count * 2):
+        table.set(b"key:%010d" % i, b"")
+    assert table.faults() == []
+    for i in range(count * 2):
+        assert table.delete(b"key:%010d" % i)
+    assert table.own_bytes == TableProbe(SlabsProbe()).own_bytes
+
+
+@pytest.mark.parametrize("count", [100, 1300, 2500, 20_000])
+def test_a_table_that_finds_no_room_stays_as_it_is(count: int) -> None:
+    slabs = SlabsProbe()
+    table = TableProbe(slabs)
+    used, nth = slabs.used, 1
+    while True:
+        slabs.fail_in = nth
+        if table.reserve(count):
+            break
+        assert slabs.used == used
+        assert table.own_bytes == used
+        assert table.faults() == []
+        table.set(b"key", b"")
+        assert table.delete(b"key")
+        nth += 1
+    assert nth > 1
+    assert table.faults() == []
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_million_keys() -> None:

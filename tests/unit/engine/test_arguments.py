@@ -136,7 +136,21 @@ def test_bit_offsets() -> None:
 
 def test_cursors() -> None:
     assert arguments.cursor(b"18446744073709551615") == 2**64 - 1
-    for raw in [b"", b"-1", b"x", b"18446744073709551616", b" 1", b"+1", b"\xb2"]:
+    for raw in [b" 1", b"+1", b"\r\n+01", b"0" * 5000 + b"1"]:
+        assert arguments.cursor(raw) == 1
+    assert arguments.cursor(b"-0") == 0
+    assert arguments.cursor(b" -1") == arguments.cursor(b"-01") == 2**64 - 1
+    for raw in [
+        b"",
+        b"-1",
+        b"x",
+        b"18446744073709551616",
+        b"1 ",
+        b"+-1",
+        b"-",
+        b"\xb2",
+        b"9" * 9999,
+    ]:
         with pytest.raises(errors.InvalidCursor):
             arguments.cursor(raw)
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from spineldb.client import encode
 from spineldb.core.effects import RecordingSink
 from tests.support.several import NOTHING, Guest, Party
 from tests.support.virtual_time import run
@@ -173,3 +174,32 @@ def test_a_wait_ends_in_time(line: str, answer: object) -> None:
         assert guest.hear() == NOTHING
 
     run(scenario())
+
+
+def test_what_is_pushed_behind_a_kill_goes_to_the_next_who_waits(party: Party) -> None:
+    """In one turn, before the connection has been closed."""
+    killed, other = waiting(party, "BLPOP q 0"), waiting(party, "BLMPOP 0 1 q LEFT")
+    sink = recorded(party)
+    pusher = party.join()
+    request = encode(["CLIENT", "KILL", "ID", killed.id])
+    request += encode(["CLIENT", "UNBLOCK", killed.id]) + encode(["RPUSH", "q", "a", "b"])
+    assert pusher.connection.feed(request) == b":1\r\n:0\r\n:2\r\n"
+    assert other.hear() == [b"q", [b"a"]]
+    assert killed.connection.closed
+    assert pusher.say("LRANGE q 0 -1") == [b"b"]
+    assert requests(sink) == [b"RPUSH q a b", b"LPOP q 1"]
+
+
+@pytest.mark.parametrize("line", ["BZPOPMIN q 0", "XREADGROUP GROUP g c BLOCK 0 STREAMS q >"])
+def test_nothing_is_given_to_who_was_killed_before(party: Party, line: str) -> None:
+    pusher = party.join()
+    if line.startswith("X"):
+        pusher.say("XGROUP CREATE q g $ MKSTREAM")
+    killed = waiting(party, line)
+    more = "XADD q 1-1 f v" if line.startswith("X") else "ZADD q 1 m"
+    pusher.connection.feed(encode(["CLIENT", "KILL", "ID", killed.id]) + encode(more.split()))
+    assert killed.connection.closed
+    assert pusher.say("ZCARD q" if more.startswith("Z") else "XPENDING q g") in (
+        1,
+        [0, None, None, None],
+    )

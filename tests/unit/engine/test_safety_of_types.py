@@ -80,10 +80,17 @@ PASSED = [
     "ZRANGEBYSCORE zset 1 3", "ZREVRANGEBYSCORE zset 3 1",
     "ZRANGEBYLEX same - (c", "ZREVRANGEBYLEX same [c -", "ZUNION 1 few", "XRANGE stream - 5",
     "XRANGE stream - + COUNT 5", "XREVRANGE stream + -  COUNT 2", "SORT few",
+    # what writes to a hash reads the fields that it names, of a hash of any size
+    "HSET hash 1 x 11 y", "HMSET hash 1 x 11 y", "HSETNX hash 11 y", "HINCRBY hash n 1",
+    "HINCRBYFLOAT hash n 0.5", "HDEL hash 1 2 3 4 5 6", "HEXPIRE hash 100 FIELDS 6 1 2 3 4 5 6",
+    "HPERSIST hash FIELDS 1 1", "HGETEX hash PERSIST FIELDS 1 1", "HGETDEL hash FIELDS 2 1 2",
+    "HSETEX hash EX 100 FIELDS 1 1 x", "HLEN hash", "HMGET hash 1 2 3 4 5 6", "HSCAN hash 0",
+    "HRANDFIELD hash 2", "HTTL hash FIELDS 1 1", "DEL hash",
 ]  # fmt: skip
 #: Requests that are wrong: their commands say how, with or without guards.
 WRONG = [
     "LRANGE list x y", "LRANGE string 0 -1", "SMEMBERS string", "SMEMBERS list", "HGETALL set",
+    "HKEYS list", "HVALS string",
     "SUNION string set", "ZRANGE zset x y", "ZRANGE zset a b BYSCORE", "ZRANGE same x y BYLEX",
     "ZRANGE zset 0 -1 LIMIT 0", "ZRANGEBYSCORE zset x y", "ZRANGEBYSCORE string 1 2",
     "XRANGE stream x y", "XRANGE stream - + COUNT", "XRANGE stream - + COUNT x",

@@ -1,0 +1,4 @@
+from spineldb.core.call import Body
+
+HSCAN_BODY: Body
+HRANDFIELD_BODY: Body
