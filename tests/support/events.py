@@ -16,7 +16,7 @@ def listening(effects: Effects) -> Session:
     """Have every event published, and return a client that hears them."""
     session = Session()
     effects.channels.subscribe(session, ChannelKind.PATTERN, b"__keyspace@*")
-    effects.event_mask = EVERY_EVENT
+    effects.listen(EVERY_EVENT)
     return session
 
 

@@ -83,7 +83,7 @@ def reserve(ctx: Context, key: bytes, error: bytes, capacity: bytes, *rest: byte
     if ctx.db.find(key, Bloom) is not None:
         raise _worded(ctx, errors.BloomExists())
     Bloom(ctx.db, key).insert([], options.plan, *ctx.value_bounds())
-    ctx.changed(key, "new")
+    ctx.changed(key, "")
     if not with_expansion and not options.non_scaling:
         ctx.propagate(*options.reservation(key))
     return "OK"
@@ -159,11 +159,9 @@ def insert(ctx: Context, key: bytes, *words: bytes) -> Reply:
     outcomes = view.insert(items, options.plan, *ctx.value_bounds())
     added = outcomes.count(1)
     if existing is None:
-        ctx.changed(key, "new", added)
         ctx.propagate(*options.reservation(key))
         ctx.propagate(b"BF.MADD", key, *items)
-    else:  # who watches it is told even where nothing was added
-        ctx.changed(key, "", added)
+    ctx.changed(key, "", added)  # who watches it is told even where nothing was added
     return [_outcome(outcome) for outcome in outcomes]
 
 
@@ -324,7 +322,7 @@ def loadchunk(ctx: Context, key: bytes, iterator: bytes, data: bytes) -> str:
     found = ctx.db.find(key, Bloom)
     if at == 1:
         Bloom(ctx.db, key).load_header(data, *ctx.value_bounds())
-        ctx.changed(key, "new" if found is None else "")
+        ctx.changed(key, "")
         return "OK"
     if found is None:
         raise _worded(ctx, errors.BloomNotFound())

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from spineldb.core.effects cimport Effects
+from spineldb.core.entry cimport KIND_MASK
 from spineldb.core.keyspace cimport Database, Found, Keyspace
 from spineldb.core.resp cimport Output, Request, Slice
 from spineldb.core.session cimport Executor, Session
@@ -40,8 +41,15 @@ cdef class Call:
     # The same for a collection that was looked up: it is removed if it has become empty.
     cdef int changed_value(self, Slice* key, Found* found, int event_class, const char* event,
                            int64_t count) except -1
+    # The same of a key that was given a whole value, see `Effects.stored`.
+    cdef int stored(self, Slice* key, int before, int after, int event_class, const char* event,
+                    int64_t count) except -1
     cdef int refuse(self, bytes text) except -1
     cdef uint8_t* accessed(self, Slice* key, uint8_t* entry) except? NULL
+
+cdef inline int kind_there(const Found* found) noexcept nogil:
+    """The kind of the value that was found, 0 if there is none."""
+    return 0 if found.entry is NULL else found.entry[0] & KIND_MASK
 
 cdef inline bint keyword(const Slice* word, const char* upper, size_t size) noexcept nogil:
     """Is the argument this option, in any case?"""

@@ -103,6 +103,11 @@ cdef class Call:
             self.changed(key, EVENT_GENERIC, b"del", 0)
         return 0
 
+    cdef int stored(self, Slice* key, int before, int after, int event_class, const char* event,
+                    int64_t count) except -1:
+        return self.effects.stored(
+            self.db, key.data, key.size, before, after, event_class, event, count)
+
     cdef int refuse(self, bytes text) except -1:
         """Answer an error; the body returns right after it and has changed nothing."""
         out_error(self.out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))

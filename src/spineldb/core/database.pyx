@@ -197,6 +197,7 @@ cdef class Database:
             except MemoryError:
                 slab_free(self.slabs, ref, shape.size)
                 raise
+            self.keyspace.born = found.hash
             table_find_ref(self.table, found.hash, ref, &found.place)    # for a `resize` to come
         else:
             self.uncount(found.entry)

@@ -39,7 +39,7 @@ cdef class Effects(Undertaker):
     cdef int stream_db                       # the database the stream has selected; -1: none
     cdef readonly list ready                 # (database, key, kind it has by then) that are awaited
     cdef public int64_t awaited_keys         # entries of all `awaited` registries
-    cdef public int event_mask               # EventClass bits somebody wants to hear of
+    cdef readonly int event_mask             # EventClass bits somebody wants to hear of
     cdef readonly Channels channels          # where keyspace events and messages are published
     cdef public bint may_bury                # expired keys may be deleted (not on a replica)
     cdef public bint active_expiry           # DEBUG SET-ACTIVE-EXPIRE
@@ -62,6 +62,12 @@ cdef class Effects(Undertaker):
     # Say that a key was changed: `count` changes, one event.
     cdef int changed(self, Database db, const char* key, size_t size, int event_class,
                      const char* event, int64_t count) except -1
+    # The same of a key that was given a whole value: of kind `after`, in place of one of kind
+    # `before` (0: there was none). Publishes what was replaced first.
+    cdef int stored(self, Database db, const char* key, size_t size, int before, int after,
+                    int event_class, const char* event, int64_t count) except -1
+    # Publish that a value was replaced, and whether by one of another kind.
+    cdef int replaced_value(self, Database db, bytes key, int before, int after) except -1
     cdef int announce(self, Database db, bytes key, int event_class, bytes event) except -1
     # Publish a keyspace event, where its class is asked for.
     cdef int tell(self, int db, int event_class, bytes event, bytes key) except -1

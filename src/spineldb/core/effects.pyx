@@ -19,7 +19,7 @@ from libc.string cimport memcpy
 from spineldb.core.entry cimport KIND_MASK, entry_deadline, entry_key
 from spineldb.core.root cimport ValueType, value_types
 from spineldb.core.slab cimport Ref, at
-from spineldb.core.table cimport table_visit_prefix
+from spineldb.core.table cimport table_hash, table_visit_prefix
 from spineldb.clock cimport monotonic_ns
 from spineldb.core.wheel cimport wheel_advance, wheel_next_ms, wheel_push
 
@@ -29,16 +29,15 @@ cdef int PREFIX_BITS = 32                    # of the hash that the timing wheel
 cdef int64_t FIRE_SLICE = 64                 # prefixes fired between looks at the clock
 cdef int64_t FIELD_SLICE = 256               # fields of one hash looked at between such looks
 
-#: The class of each event, by its name (CONFIG notify-keyspace-events).
 #: The class of each keyspace event that Python code announces.
 EVENT_CLASSES = {
     name: event_class
     for event_class, names in {
         EVENT_GENERIC: "del rename_from rename_to move_from move_to copy_to expire persist restore "
                        "sortstore",
-        EVENT_STRING: "set setrange append setbit incrby incrbyfloat pfadd pfmerge",
+        EVENT_STRING: "set setrange append setbit incrby incrbyfloat pfadd",
         EVENT_LIST: "lpush rpush lpop rpop lrem linsert lset ltrim",
-        EVENT_SET: "sadd srem spop sinterstore sunionstore sdiffstore smove_from smove_to",
+        EVENT_SET: "sadd srem spop sinterstore sunionstore sdiffstore",
         EVENT_HASH: "hset hincrby hincrbyfloat hdel hexpire hpersist hexpired",
         EVENT_ZSET: "zadd zincr zrem zremrangebyscore zremrangebyrank zremrangebylex zpopmin "
                     "zpopmax zunionstore zinterstore zdiffstore zrangestore geosearchstore "
@@ -115,7 +114,29 @@ cdef class Effects(Undertaker):
             self.announce(db, PyBytes_FromStringAndSize(key, <Py_ssize_t>size), event_class, event)
         return 0
 
+    cdef int stored(self, Database db, const char* key, size_t size, int before, int after,
+                    int event_class, const char* event, int64_t count) except -1:
+        cdef bytes name
+        self.dirty += count
+        if self.keyspace.watched_keys | self.awaited_keys | self.event_mask:
+            name = PyBytes_FromStringAndSize(key, <Py_ssize_t>size)
+            self.replaced_value(db, name, before, after)
+            self.announce(db, name, event_class, event)
+        return 0
+
+    cdef int replaced_value(self, Database db, bytes key, int before, int after) except -1:
+        if before:
+            self.tell(db.index, EVENT_OVERWRITTEN, b"overwritten", key)
+            if before != after:
+                self.tell(db.index, EVENT_TYPE_CHANGED, b"type_changed", key)
+        return 0
+
     cdef int announce(self, Database db, bytes key, int event_class, bytes event) except -1:
+        if self.event_mask & EVENT_NEW and self.keyspace.born and self.keyspace.born == table_hash(
+            db.table, PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key)
+        ):
+            self.keyspace.born = 0
+            self.tell(db.index, EVENT_NEW, b"new", key)
         if db.watched:
             db.touch_watchers(key)
         if db.awaited and key in db.awaited:
@@ -144,6 +165,11 @@ cdef class Effects(Undertaker):
             self.announce(db, key, EVENT_CLASSES[event], event.encode())
         if db.delete_empty(key) and heard:
             self.announce(db, key, EVENT_GENERIC, b"del")
+
+    def listen(self, int mask) -> None:
+        """Publish the keyspace events of these classes from now on (`EventClass` bits)."""
+        self.event_mask = mask
+        self.keyspace.born = 0               # by a change of which no event was published
 
     def touched(self, Database db, bytes key) -> None:
         """Mark those who watch or await `key`, without an event or a change to count."""

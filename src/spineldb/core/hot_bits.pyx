@@ -20,9 +20,9 @@ from spineldb.core.bits cimport (
     get_field,
     set_field,
 )
-from spineldb.core.call cimport Call, body, keyword
+from spineldb.core.call cimport Call, body, keyword, kind_there
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
-from spineldb.core.entry cimport INLINE_MAX, STICKY, entry_block, entry_value, is_string
+from spineldb.core.entry cimport INLINE_MAX, STICKY, STRING, entry_block, entry_value, is_string
 from spineldb.core.keyspace cimport Found
 from spineldb.core.replies cimport NOT_INTEGER, SYNTAX, WRONG_TYPE, reply_int
 from spineldb.core.resp cimport Slice, out_array, out_int, out_null, parse_int
@@ -256,7 +256,7 @@ cdef int store_combination(Call call, Operation operation, Slice* argv, int argc
     cdef uint8_t* entry
     cdef char* data
     cdef Block* block
-    cdef int i
+    cdef int i, before
     # The sources are read where they lie. No look-up moves them: an expired key that is buried
     # frees its own entry only.
     for i in range(argc - 3):
@@ -272,6 +272,7 @@ cdef int store_combination(Call call, Operation operation, Slice* argv, int argc
     if 0 < call.keyspace.bitop_limit < <int64_t>longest:
         return call.refuse(errors.BitopTooLarge(longest, call.keyspace.bitop_limit).wire)
     entry = call.first(&argv[2], &found)
+    before = kind_there(&found)
     if longest == 0:
         if entry is not NULL:
             call.db.remove(&found)
@@ -299,7 +300,7 @@ cdef int store_combination(Call call, Operation operation, Slice* argv, int argc
                 STICKY)
         finally:
             block_release(call.keyspace.slabs, block)
-    call.changed(&argv[2], EVENT_STRING, b"set", 1)
+    call.stored(&argv[2], before, STRING, EVENT_STRING, b"set", 1)
     return reply_int(call, <int64_t>longest)
 
 

@@ -16,7 +16,6 @@ from spineldb.core.bloom cimport (
     filter_may_grow,
 )
 from spineldb.core.call cimport Call, body
-from spineldb.core.effects cimport EVENT_NEW
 from spineldb.core.entry cimport entry_root
 from spineldb.core.extensions cimport BLOOM, is_extension
 from spineldb.core.keyspace cimport Found
@@ -99,9 +98,7 @@ cdef int insert(Call call, Slice* argv, int argc, int8_t* outcomes) except -1:
         added += outcomes[i] == ADDED
     if entry is NULL:
         propagate_creation(call, argv, argc)
-        call.changed(&argv[1], EVENT_NEW, b"new", added)
-    else:                                    # who watches it is told even where nothing was added
-        call.changed(&argv[1], 0, b"", added)
+    call.changed(&argv[1], 0, b"", added)    # who watches it is told even where nothing was added
     return count
 
 

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
 from spineldb.core.call cimport Call, body, keyword
-from spineldb.core.effects cimport EVENT_GENERIC, EVENT_HASH
+from spineldb.core.effects cimport EVENT_GENERIC, EVENT_HASH, EVENT_NEW
 from spineldb.core.hashes cimport (
     KEEP_DEADLINE, NO_DEADLINE, Editing, Field, editing_begin, editing_deadline, editing_delete,
     editing_end, editing_find, hash_ask_deadlines, hash_get, hash_note_size,
@@ -359,7 +359,7 @@ cdef int hgetdel(Call call, Slice* argv, int argc) except -1:
     cdef Touched touched
     cdef Editing editing
     cdef Field field
-    cdef int there = read_hash(call, &argv[1], &found)
+    cdef int there = find_hash(call, &argv[1], &found)
     cdef int i
     if there < 0 or not has_fields(call, argv, argc, 2, FIELDS_POSITIVE):
         return 0
@@ -390,7 +390,7 @@ cdef int hgetex(Call call, Slice* argv, int argc) except -1:
     cdef Field field
     cdef Unit unit
     cdef int64_t deadline = KEEP_DEADLINE
-    cdef int there = read_hash(call, &argv[1], &found)
+    cdef int there = find_hash(call, &argv[1], &found)
     cdef int at = 2
     cdef int i
     if there < 0:
@@ -580,6 +580,7 @@ cdef int set_in_the_past(Call call, Slice* key, Found* found, int there, const S
     cdef Field field
     cdef int i
     if not there:
+        call.effects.tell(call.db.index, EVENT_NEW, b"new", key.data[:key.size])
         call.changed(key, EVENT_HASH, b"hset", 0)
         call.changed(key, EVENT_HASH, b"hdel", 0)
         return call.changed(key, EVENT_GENERIC, b"del", 0)

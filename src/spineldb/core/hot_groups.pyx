@@ -91,7 +91,8 @@ cdef int xackdel(Call call, Slice* argv, int argc) except -1:
 
 cdef int remove_referenced(Call call, Slice* argv, int argc, bint acknowledging) except -1:
     cdef Found found
-    cdef StreamRoot* stream = typed(call.first(&argv[1], &found))
+    cdef StreamRoot* stream = typed(
+        call.read_first(&argv[1], &found) if acknowledging else call.first(&argv[1], &found))
     cdef Group* group = NULL
     cdef ID id
     cdef int references, i, result
@@ -116,13 +117,14 @@ cdef int remove_referenced(Call call, Slice* argv, int argc, bint acknowledging)
         result = -1
         if not acknowledging:
             result = stream_remove_referenced(call.db.slabs, stream, &id, references)
+            deleted += result == 1
             changes += result == 1
         elif acknowledge(call.db.slabs, stream, group, &id):
             changes += 1
             result = stream_remove_referenced(call.db.slabs, stream, &id, references)
+            deleted += result == 1
             if result == -1:
                 result = 1                   # there was no entry any more
-        deleted += result == 1
         out_int(call.out, result)
     if changes:
         stream_recount(call.db, found.entry, before)
@@ -474,6 +476,7 @@ cdef int xautoclaim(Call call, Slice* argv, int argc) except -1:
     cdef Claim claim
     cdef ID start
     cdef int64_t count
+    cdef uint8_t* entry = call.read_first(&argv[1], &found)
     claim.argv = argv
     claim.created = claim.advanced = claim.force = claim.just_id = False
     claim.last.ms = claim.last.seq = 0
@@ -483,7 +486,7 @@ cdef int xautoclaim(Call call, Slice* argv, int argc) except -1:
     claim.min_idle = number_of(&argv[4], "min-idle-time argument", "XAUTOCLAIM")
     edge_of(&argv[5], False, &start)
     count = autoclaim_options(&claim, argc)
-    claim.stream = typed(call.first(&argv[1], &found))
+    claim.stream = typed(entry)
     claim.group = group_of(claim.stream, &argv[1], &argv[2])
     begin(call, &claim)
     sweep(call, &claim, &start, count)

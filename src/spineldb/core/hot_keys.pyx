@@ -10,7 +10,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, strlen
 
 from spineldb.core.call cimport Call, body, keyword
-from spineldb.core.effects cimport EVENT_GENERIC, EVENT_NEW, EVENT_OVERWRITTEN, EVENT_TYPE_CHANGED
+from spineldb.core.effects cimport EVENT_GENERIC, EVENT_NEW
 from spineldb.core.entry cimport EXTENSION, KIND_MASK, entry_deadline, entry_key, usage_of
 from spineldb.core.extensions cimport exact_kind, extension_name, extension_named
 from spineldb.core.glob cimport glob_match
@@ -478,12 +478,8 @@ cdef int place_at(Call call, Found* found, Database target, Found* place, Slice*
 
 cdef int tell_replaced(Call call, Database target, Slice* key, int before, int after) except -1:
     """Publish that a value was replaced, and whether by one of another kind."""
-    if before and call.effects.event_mask & (EVENT_OVERWRITTEN | EVENT_TYPE_CHANGED):
-        call.effects.changed(
-            target, key.data, key.size, EVENT_OVERWRITTEN, b"overwritten", 0)
-        if before != after:
-            call.effects.changed(
-                target, key.data, key.size, EVENT_TYPE_CHANGED, b"type_changed", 0)
+    if before and call.effects.event_mask:
+        call.effects.replaced_value(target, key.data[:key.size], before, after)
     return 0
 
 

@@ -12,7 +12,7 @@ from spineldb.core.chunks cimport (
     out_elements,
     out_elements_back,
 )
-from spineldb.core.effects cimport EVENT_LIST, EVENT_NEW
+from spineldb.core.effects cimport EVENT_LIST
 from spineldb.core.entry cimport KIND_MASK, LIST
 from spineldb.core.keyspace cimport Found
 from spineldb.core.lists cimport (
@@ -86,13 +86,6 @@ cdef bint read_side(const Slice* word, bint* left) noexcept:
     return left[0] or keyword(word, b"RIGHT", 5)
 
 
-cdef int tell_new(Call call, Slice* key) except -1:
-    """Publish that a key was created, where somebody wants to hear of it."""
-    if call.effects.event_mask & EVENT_NEW:
-        call.effects.tell(call.db.index, EVENT_NEW, b"new", key.data[:key.size])
-    return 0
-
-
 # -- the ends --------------------------------------------------------------------------------------
 
 cdef int push(Call call, Slice* argv, int argc, bint left, bint create) except -1:
@@ -106,8 +99,6 @@ cdef int push(Call call, Slice* argv, int argc, bint left, bint create) except -
         out_int(call.out, 0)
         return 0
     list_push(call.db, &found, argv[1].data, argv[1].size, argv + 2, argc - 2, left)
-    if entry is NULL:
-        tell_new(call, &argv[1])
     out_int(call.out, list_count(found.entry))
     return call.changed(&argv[1], EVENT_LIST, push_event(left), argc - 2)
 
@@ -337,8 +328,6 @@ cdef int move(Call call, Slice* argv, bint from_left, bint to_left, const char* 
     reply_element(call, &value)
     list_move(
         call.db, &found, &place, argv[2].data, argv[2].size, from_left, to_left)
-    if target is NULL:
-        tell_new(call, &argv[2])
     call.changed(&argv[2], EVENT_LIST, push_event(to_left), 0)
     return call.changed_value(&argv[1], &found, EVENT_LIST, pop_event(from_left), 1)
 

@@ -5,8 +5,9 @@ from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
 from spineldb.core.algebra cimport sift
-from spineldb.core.call cimport Call, body, keyword
+from spineldb.core.call cimport Call, body, keyword, kind_there
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_SET
+from spineldb.core.entry cimport SET
 from spineldb.core.hot_sets cimport reply_set, count_reply, reply_member, is_set
 from spineldb.core.keyspace cimport Database, Found
 from spineldb.core.replies cimport (
@@ -210,8 +211,10 @@ cdef int store(Call call, Slice* key, SetRoot* root, const char* event) except -
     cdef Found found
     cdef int64_t count = 0 if root is NULL else root.root.count
     cdef bint kept = False
+    cdef int before
     try:
         call.find(key, &found)
+        before = kind_there(&found)
         if count:
             set_store(db, &found, key.data, key.size, root)
             kept = True
@@ -219,7 +222,7 @@ cdef int store(Call call, Slice* key, SetRoot* root, const char* event) except -
         if root is not NULL and not kept:
             root_release(db.slabs, &root.root)
     if count:
-        call.changed(key, EVENT_SET, event, 1)
+        call.stored(key, before, SET, EVENT_SET, event, 1)
     elif found.entry is not NULL:
         db.remove(&found)
         call.changed(key, EVENT_GENERIC, b"del", 1)

@@ -17,9 +17,7 @@ from libc.string cimport memchr, memcpy
 
 from spineldb.core.call cimport Call, body, keyword
 from spineldb.core.chunks cimport Cursor, cursor_next, cursor_previous
-from spineldb.core.effects cimport (
-    EVENT_GENERIC, EVENT_LIST, EVENT_NEW, EVENT_OVERWRITTEN, EVENT_TYPE_CHANGED,
-)
+from spineldb.core.effects cimport EVENT_GENERIC, EVENT_LIST
 from spineldb.core.entry cimport (
     HASH, KIND_MASK, LIST, SET, STRING, ZSET, entry_block, entry_value, value_size_of,
 )
@@ -580,24 +578,11 @@ cdef int store(Call call, Sorting* sorting, const Item* items, int64_t count) ex
         before = found.entry[0] & KIND_MASK
     if total:
         list_store(call.db, &found, key.data, key.size, sorting.result, total)
-        tell_stored(call, key, before)
-        call.changed(key, EVENT_LIST, b"sortstore", total)
+        call.stored(key, before, LIST, EVENT_LIST, b"sortstore", total)
     elif found.entry is not NULL:
         call.db.remove(&found)
         call.changed(key, EVENT_GENERIC, b"del", 1)
     out_int(call.out, total)
-    return 0
-
-
-cdef int tell_stored(Call call, Slice* key, int before) except -1:
-    """Publish that a key is new, or what was replaced."""
-    if before == 0:
-        if call.effects.event_mask & EVENT_NEW:
-            call.changed(key, EVENT_NEW, b"new", 0)
-    elif call.effects.event_mask & (EVENT_OVERWRITTEN | EVENT_TYPE_CHANGED):
-        call.changed(key, EVENT_OVERWRITTEN, b"overwritten", 0)
-        if before != LIST:
-            call.changed(key, EVENT_TYPE_CHANGED, b"type_changed", 0)
     return 0
 
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from spineldb.core.call cimport UNANSWERED, Call, body, keyword
-from spineldb.core.effects cimport EVENT_STREAM
+from spineldb.core.effects cimport EVENT_KEY_MISS, EVENT_STREAM
 from spineldb.core.entry cimport KIND_MASK, STREAM
 from spineldb.core.keyspace cimport Found
 from spineldb.core.replies cimport WRONG_TYPE
@@ -542,6 +542,19 @@ cdef class Reader:
                     raise errors.NoSuchGroupToRead(
                         one.key.data[:one.key.size], self.group.data[:self.group.size])
             self.resolve_id(&self.ids[i], one)
+        if self.call.effects.event_mask & EVENT_KEY_MISS:
+            self.tell_missing()
+        return 0
+
+    cdef int tell_missing(self) except -1:
+        """Publish once more, as Redis does, which streams there are not: it looks them up again."""
+        cdef int i
+        cdef Slice* key
+        for i in range(self.n):
+            if self.streams[i].stream is NULL:
+                key = &self.streams[i].key
+                self.call.effects.tell(
+                    self.call.db.index, EVENT_KEY_MISS, b"keymiss", key.data[:key.size])
         return 0
 
     cdef int resolve_id(self, const Slice* text, Reading* one) except -1:

@@ -3,9 +3,9 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from spineldb.core.call cimport Call, body, keyword
+from spineldb.core.call cimport Call, body, keyword, kind_there
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_STRING
-from spineldb.core.entry cimport entry_block, entry_deadline, TEXT, entry_value, is_string
+from spineldb.core.entry cimport STRING, TEXT, entry_block, entry_deadline, entry_value, is_string
 from spineldb.core.keyspace cimport Found
 from spineldb.core.numbers cimport LONG_DOUBLE_TEXT, SUM_DONE, SUM_NOT_FINITE, Sum, add_long_double
 from spineldb.core.replies cimport (
@@ -146,8 +146,9 @@ cdef bint bad_time(Call call) except -1:
 
 cdef int put(Call call, Slice* key, Slice* value, Found* found, int64_t deadline) except -1:
     """Store a string and say so: events `set` and, with a deadline, `expire`."""
+    cdef int before = kind_there(found)
     put_string(call.db, found, key.data, key.size, value.data, value.size, value.block, deadline, 0)
-    call.changed(key, EVENT_STRING, b"set", 1)
+    call.stored(key, before, STRING, EVENT_STRING, b"set", 1)
     if deadline >= 0:
         call.changed(key, EVENT_GENERIC, b"expire", 0)
     return 0
@@ -198,6 +199,7 @@ cdef int set_(Call call, Slice* argv, int argc) except -1:
     cdef size_t size
     cdef char* data
     cdef bint stands
+    cdef int before
     if argc == 3:
         call.first(&argv[1], &found)
         put(call, &argv[1], &argv[2], &found, -1)
@@ -236,10 +238,11 @@ cdef int set_(Call call, Slice* argv, int argc) except -1:
         return 0
     if options.flags & KEEPTTL and entry is not NULL:
         options.deadline = entry_deadline(entry)
+    before = kind_there(&found)
     put_string(
         call.db, &found, argv[1].data, argv[1].size, argv[2].data, argv[2].size, argv[2].block,
         options.deadline, 0)
-    call.changed(&argv[1], EVENT_STRING, b"set", 1)
+    call.stored(&argv[1], before, STRING, EVENT_STRING, b"set", 1)
     if options.time is not NULL:
         call.changed(&argv[1], EVENT_GENERIC, b"expire", 0)
     propagate_set(call, &argv[1], &argv[2], options.deadline, options.flags & KEEPTTL != 0)
@@ -385,7 +388,7 @@ cdef int msetex(Call call, Slice* argv, int argc) except -1:
     cdef Options options
     cdef uint8_t* entry
     cdef int64_t count, deadline
-    cdef int i, last
+    cdef int i, last, before
     if not parse_int(argv[1].data, argv[1].size, &count) or count <= 0 or count > 0x3fffffff:
         return call.refuse(BAD_COUNT)
     if 2 + 2 * count > argc:
@@ -407,10 +410,11 @@ cdef int msetex(Call call, Slice* argv, int argc) except -1:
         deadline = options.deadline
         if options.flags & KEEPTTL and entry is not NULL:
             deadline = entry_deadline(entry)
+        before = kind_there(&found)
         put_string(
             call.db, &found, argv[i].data, argv[i].size, argv[i + 1].data, argv[i + 1].size,
             argv[i + 1].block, deadline, 0)
-        call.changed(&argv[i], EVENT_STRING, b"set", 1)
+        call.stored(&argv[i], before, STRING, EVENT_STRING, b"set", 1)
         if options.time is not NULL:
             call.changed(&argv[i], EVENT_GENERIC, b"expire", 0)
     if options.time is not NULL and call.effects.feeding:

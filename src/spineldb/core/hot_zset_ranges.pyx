@@ -5,8 +5,9 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr
 
-from spineldb.core.call cimport Call, body, keyword
+from spineldb.core.call cimport Call, body, keyword, kind_there
 from spineldb.core.effects cimport EVENT_GENERIC, EVENT_ZSET
+from spineldb.core.entry cimport ZSET
 from spineldb.core.hot_zsets cimport is_zset, out_elements, read_score
 from spineldb.core.keyspace cimport Found
 from spineldb.core.replies cimport NOT_INTEGER, SYNTAX, WRONG_TYPE
@@ -357,9 +358,10 @@ cdef int store(Call call, Slice* key, const Item* items, int64_t count,
     answer how many there are."""
     cdef Found found
     cdef uint8_t* entry = call.find(key, &found)
+    cdef int before = kind_there(&found)
     if count:
         zset_store(call.db, &found, key.data, key.size, items, count)
-        call.changed(key, EVENT_ZSET, event, 1)
+        call.stored(key, before, ZSET, EVENT_ZSET, event, 1)
     elif entry is not NULL:
         call.db.remove(&found)
         call.changed(key, EVENT_GENERIC, b"del", 1)

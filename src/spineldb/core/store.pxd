@@ -36,6 +36,7 @@ cdef class Store:
     cdef public int64_t stream_node_max_bytes, stream_node_max_entries
     cdef public bint no_touch                # do not record accesses (a child shares our memory)
     cdef readonly int64_t watched_keys       # entries of all `watched` registries
+    cdef uint64_t born                       # hash of the key that was created last (see Effects)
     cdef uint64_t random_state
     cdef readonly int64_t dropping_keys, dropped_keys   # keys that wait to be freed; freed so far
     cdef int64_t moved_entries                   # by the defragmenting walk

@@ -116,6 +116,7 @@ cdef int put_string(Database db, Found* found, const char* key, size_t key_size,
                 if own is not NULL:
                     block_release(db.slabs, own)
                 raise
+            db.keyspace.born = found.hash
         else:
             db.uncount_value(old)
             old_block = entry_block(old)
@@ -224,6 +225,7 @@ cdef char* resize_string(Database db, Found* found, const char* key, size_t key_
             if bigger is not NULL:
                 block_release(db.slabs, bigger)
             raise
+        db.keyspace.born = found.hash
     write_head(entry, &shape, key_size, size, deadline, outside)
     memcpy(entry + CLOCK, &db.keyspace.access_now, 2)
     memcpy(entry + shape.key_at, key, key_size)

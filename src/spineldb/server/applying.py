@@ -106,7 +106,7 @@ def _keyspace_events(server: Server) -> None:
     for letter in letters:
         mask |= _EVENT_LETTERS[letter]
     published = mask & (EventClass.EVENT_KEYSPACE | EventClass.EVENT_KEYEVENT)
-    server.engine.effects.event_mask = mask if published else 0
+    server.engine.effects.listen(mask if published else 0)
 
 
 def _log_level(server: Server) -> None:
