@@ -2,7 +2,7 @@
 each does.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 
 from spineldb.core.call cimport Call, body, keyword

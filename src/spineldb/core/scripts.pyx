@@ -121,13 +121,13 @@ cdef class ScriptRunner:
         cdef uint32_t gates
         cdef object error = self.refusal(command, argc)
         client.protocol = protocol
-        if error is not None:
-            self.dispatcher.reject(client, command, error)
-            return
         memset(&request, 0, sizeof(Request))
         request.argv = argv
         request.argc = argc
         request.command = <void*>command
+        if error is not None:
+            self.dispatcher.reject(client, &request, command, error)
+            return
         gates = command.gates & self.dispatcher.raised & <uint32_t>GATES_OF_CALLS
         if gates and not self.dispatcher.ask(client, &request, command, gates):
             return
