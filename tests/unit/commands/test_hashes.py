@@ -136,7 +136,7 @@ def test_setting_in_the_past_announces_a_key_that_never_was(server: Embedded) ->
     server.effects.add_sink(sink)
     events_since = listen(server)
     assert ask(server, "HSETEX new EXAT 1 FIELDS 1 a 1") == 1
-    assert events_since() == ["new:hset", "new:hdel", "new:del"]
+    assert events_since() == ["new:new", "new:hset", "new:hdel", "new:del"]
     assert propagated(sink) == []
 
 
