@@ -8,9 +8,9 @@ from spineldb.client import INCOMPLETE, Decoder, encode
 from spineldb.core import strings
 from spineldb.core.call import Call
 from spineldb.core.connection import Network
+from spineldb.core.database import Database
 from spineldb.core.dispatch import Dispatcher
 from spineldb.core.effects import Effects, RecordingSink
-from spineldb.core.database import Database
 from spineldb.core.keyspace import Keyspace
 from spineldb.core.session import SessionFlag
 from spineldb.engine.command import CommandTable, Family

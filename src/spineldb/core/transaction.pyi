@@ -1,5 +1,5 @@
 import builtins
-from typing import Any, final
+from typing import final
 
 from spineldb.core.database import Database
 from spineldb.core.dispatch import Command
@@ -16,4 +16,3 @@ class Transaction:
     def bytes(self) -> int: ...
     @property
     def requests(self) -> list[tuple[Command, list[builtins.bytes]]]: ...
-    def __init__(self, *args: Any, **kwargs: Any) -> None: ...

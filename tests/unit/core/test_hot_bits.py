@@ -25,7 +25,7 @@ def silent(bench: Bench) -> bool:
 def test_a_change_is_counted_published_and_propagated_as_typed(bench: Bench) -> None:
     dirty = bench.effects.dirty
     assert bench.ask("SETBIT", "k", 9, 1) == 0
-    assert bench.told() == [("setbit", b"k")]
+    assert bench.told() == [("new", b"k"), ("setbit", b"k")]
     assert bench.propagated() == [[b"SETBIT", b"k", b"9", b"1"]]
     assert bench.ask("BITFIELD", "k", "SET", "u8", 0, 5, "INCRBY", "u8", 8, 1) == [0, 65]
     assert bench.told() == [("setbit", b"k")]
@@ -86,7 +86,7 @@ def test_bitop_replaces_the_destination_and_its_deadline(bench: Bench, size: int
     bench.told(), bench.propagated()
     assert bench.ask("BITOP", "NOT", "d", "a") == size
     assert bench.contents()[b"d"] == (b"\x0f" * size, -1)
-    assert bench.told() == [("set", b"d")]
+    assert bench.told() == [("overwritten", b"d"), ("set", b"d")]
     assert bench.propagated() == [[b"BITOP", b"NOT", b"d", b"a"]]
     assert bench.db.encoding(b"d") == b"raw"
 
@@ -146,4 +146,4 @@ def test_reads_are_counted_and_misses_published(bench: Bench) -> None:
     bench.told()
     bench.ask("BITCOUNT", "k")
     bench.ask("BITOP", "OR", "d", "k", "missing")
-    assert bench.told() == [("keymiss", b"missing"), ("set", b"d")]
+    assert bench.told() == [("keymiss", b"missing"), ("new", b"d"), ("set", b"d")]
