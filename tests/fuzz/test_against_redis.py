@@ -8,8 +8,7 @@ in no order is compared sorted. Then both datasets are compared, key by key.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -66,18 +65,7 @@ EXPIRING = {b"expire", b"pexpire", b"hexpire", b"hpexpire"}
 SCANS = {b"scan", b"sscan", b"zscan", b"hscan"}
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3, which settles every argument."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real(
-        "redis8", folder, "--save", "", "--proto-max-bulk-len", str(STRING_LIMIT),
-        "--enable-debug-command", "yes",
-    )  # fmt: skip
-    yield server
-    server.stop()
+PEER_OPTIONS = ("--proto-max-bulk-len", str(STRING_LIMIT), "--enable-debug-command", "yes")
 
 
 def requests_of(seed: int, kind: str = "") -> Requests:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import random
 import select
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,15 +26,8 @@ FRAME = {b"PING", b"MULTI", b"EXEC", b"SELECT"}
 SETTLE_SECONDS = 0.002
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3 with nothing that delays replication."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real("redis8", folder, "--save", "", "--repl-diskless-sync", "no")
-    yield server
-    server.stop()
+#: Redis 8.2.3 with nothing that delays replication.
+PEER_OPTIONS = ("--repl-diskless-sync", "no")
 
 
 def line(chance: random.Random, number: int) -> str:

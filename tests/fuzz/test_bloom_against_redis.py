@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,15 +19,9 @@ ITERATORS = ["0", "1", "2", "9", "17", "1000", "-1", "x"]
 KEYS = ["a", "b", "c", "d"]
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3 with RedisBloom 2.8.2."""
-    if servers.real_program("redis8+bloom") is None:
-        pytest.skip("SPINELDB_REDIS8 and SPINELDB_BLOOM name no server and module")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real("redis8+bloom", folder, "--save", "")
-    yield server
-    server.stop()
+#: Redis 8.2.3 with RedisBloom 2.8.2.
+PEER_PROGRAM = "redis8+bloom"
+PEER_OPTIONS = ()
 
 
 class Filters:

@@ -7,8 +7,7 @@ events are its own. Replies are compared elsewhere.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import pytest
@@ -72,19 +71,16 @@ def source_of(family: str, seed: int) -> Source:
     return of_groups(seed, FAMILIES[family])
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3, which settles every argument."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real(
-        "redis8", folder, "--save", "", "--proto-max-bulk-len", str(STRING_LIMIT),
-        "--notify-keyspace-events", "KEAmnoc", "--stream-node-max-entries", "4",
-        "--enable-debug-command", "yes",
-    )  # fmt: skip
-    yield server
-    server.stop()
+PEER_OPTIONS = (
+    "--proto-max-bulk-len",
+    str(STRING_LIMIT),
+    "--notify-keyspace-events",
+    "KEAmnoc",
+    "--stream-node-max-entries",
+    "4",
+    "--enable-debug-command",
+    "yes",
+)
 
 
 class Listener:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,17 +174,7 @@ def agree(seed: int, port: int, protocol: int, count: int) -> None:
         raise Fault(f"seed {seed}, RESP{protocol}: {len(found)} differences, first:\n{shown}")
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3, which settles every argument."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real(
-        "redis8", folder, "--save", "", "--enable-debug-command", "yes"
-    )  # fmt: skip
-    yield server
-    server.stop()
+PEER_OPTIONS = ("--enable-debug-command", "yes")
 
 
 @pytest.mark.real

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -174,17 +172,7 @@ def compare(seed: int, port: int, protocol: int, count: int) -> None:
         ours.check()
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real(
-        "redis8", folder, "--save", "", "--enable-debug-command", "yes"
-    )  # fmt: skip
-    yield server
-    server.stop()
+PEER_OPTIONS = ("--enable-debug-command", "yes")
 
 
 @pytest.mark.real

@@ -7,7 +7,6 @@ before it looks at its arguments, and any other one answers whatever it likes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -25,15 +24,8 @@ SKIPPED = NEVER | {"config", "client", "debug", "quit", "reset", "shutdown", "he
 REFUSED = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3, full from the start."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real("redis8", folder, "--save", "", "--maxmemory", "1")
-    yield server
-    server.stop()
+#: Redis 8.2.3, full from the start.
+PEER_OPTIONS = ("--maxmemory", "1")
 
 
 def everything() -> Iterator[Command]:

@@ -8,8 +8,7 @@ either at a moment of its own; times made from spans differ by the milliseconds 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 import pytest
 
@@ -30,18 +29,8 @@ MARKER = b"marker"
 SLACK_MS = 3000
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3 with nothing that delays replication."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real(
-        "redis8", folder, "--save", "", "--proto-max-bulk-len", str(STRING_LIMIT),
-        "--repl-diskless-sync", "no",
-    )  # fmt: skip
-    yield server
-    server.stop()
+#: Redis 8.2.3 with nothing that delays replication.
+PEER_OPTIONS = ("--proto-max-bulk-len", str(STRING_LIMIT), "--repl-diskless-sync", "no")
 
 
 def facts(stream: Iterable[list[bytes]], *, deletes: bool) -> list[list[bytes]]:

@@ -7,9 +7,6 @@ ids in full. Theirs may name a deleted entry as the first one that was kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from spineldb.client import INCOMPLETE, Decoder
@@ -23,19 +20,8 @@ from tests.support.peer import Peer, Replica
 from tests.support.rounds import go_on, long, seeds
 from tests.support.wire import Fault, encoded
 
-
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3 with small nodes and nothing that delays replication."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real(
-        "redis8", folder, "--save", "", "--stream-node-max-entries", "4",
-        "--repl-diskless-sync", "no",
-    )  # fmt: skip
-    yield server
-    server.stop()
+#: Redis 8.2.3 with small nodes and nothing that delays replication.
+PEER_OPTIONS = ("--stream-node-max-entries", "4", "--repl-diskless-sync", "no")
 
 
 def whole(word: bytes) -> bytes:

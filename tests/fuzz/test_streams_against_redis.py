@@ -7,8 +7,6 @@ and ids meet again and again. Times are left out of what is compared.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,18 +31,8 @@ TIMES = {b"idle", b"inactive", b"seen-time", b"active-time"}
 NODES = {b"radix-tree-keys", b"radix-tree-nodes"}
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3 with nodes so small that many of them matter."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real(
-        "redis8", folder, "--save", "", "--stream-node-max-entries", "4",
-        "--enable-debug-command", "yes",
-    )  # fmt: skip
-    yield server
-    server.stop()
+#: Redis 8.2.3 with nodes so small that many of them matter.
+PEER_OPTIONS = ("--stream-node-max-entries", "4", "--enable-debug-command", "yes")
 
 
 class Streams:

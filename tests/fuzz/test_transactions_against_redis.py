@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 import pytest
 
@@ -67,15 +66,8 @@ RARE_FRAME = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3 with nothing that delays replication."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real("redis8", folder, "--save", "", "--repl-diskless-sync", "no")
-    yield server
-    server.stop()
+#: Redis 8.2.3 with nothing that delays replication.
+PEER_OPTIONS = ("--repl-diskless-sync", "no")
 
 
 def filled(chance: random.Random, line: str) -> list[bytes]:

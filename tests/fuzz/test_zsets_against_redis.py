@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -149,17 +147,7 @@ def compare(seed: int, port: int, protocol: int, count: int, members: int) -> li
     return found
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
-    """Return Redis 8.2.3, which settles every argument."""
-    if servers.real_program("redis8") is None:
-        pytest.skip("SPINELDB_REDIS8 names no server")
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = servers.start_real(
-        "redis8", folder, "--save", "", "--enable-debug-command", "yes"
-    )  # fmt: skip
-    yield server
-    server.stop()
+PEER_OPTIONS = ("--enable-debug-command", "yes")
 
 
 def agree(seed: int, port: int, protocol: int, members: int) -> None:
